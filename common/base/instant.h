@@ -1,0 +1,33 @@
+// Instant: a point on a monotonic clock that somebody else reads. Core code takes it as a parameter.
+//
+// Nanoseconds since an arbitrary origin: the process's steady clock in shells, simulated time in the
+// simulator. Never wall-clock time, and never compared between processes.
+#pragma once
+
+#include <compare>
+#include <cstdint>
+
+#include "absl/time/time.h"
+
+namespace sextant {
+
+class Instant {
+ public:
+  constexpr Instant() = default;
+  static constexpr Instant FromNanos(int64_t nanos) { return Instant(nanos); }
+  static constexpr Instant Max() { return Instant(INT64_MAX); }
+
+  constexpr int64_t nanos() const { return nanos_; }
+  constexpr auto operator<=>(const Instant&) const = default;
+
+  Instant operator+(absl::Duration d) const {
+    return Instant(nanos_ + absl::ToInt64Nanoseconds(d));
+  }
+  absl::Duration operator-(Instant other) const { return absl::Nanoseconds(nanos_ - other.nanos_); }
+
+ private:
+  constexpr explicit Instant(int64_t nanos) : nanos_(nanos) {}
+  int64_t nanos_ = 0;
+};
+
+}  // namespace sextant

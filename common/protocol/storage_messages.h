@@ -1,0 +1,110 @@
+// What compute nodes and segments say to each other, as plain structs. Core.
+//
+// State machines take and give these; only common/rpc turns them into protobuf (storage_wire.h).
+// Every message that touches a segment carries the sender's volume epoch: a segment that has answered
+// for a newer one refuses it with FAILED_PRECONDITION. proto/sextant/v1/storage.proto is the same
+// contract on the wire.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "common/base/ids.h"
+#include "common/log/batch.h"
+#include "common/log/lsn.h"
+#include "common/page/delta.h"
+#include "common/quorum/quorum.h"
+#include "common/volume/descriptor.h"
+
+namespace sextant::protocol {
+
+// Answer to a batch. OK: everything through `scl` is durable on this segment (synced, no gap).
+// FAILED_PRECONDITION: `epoch` above the batch's means the sender is fenced for good; below it means
+// that the segment must first be told of the sender's epoch (RaiseEpoch). DATA_LOSS: the batch arrived
+// damaged. RESOURCE_EXHAUSTED: no room on disk; nothing was stored. NOT_FOUND: no such segment here.
+struct AppendAck {
+  SegmentId segment;
+  VolumeEpoch epoch;  // the segment's own
+  Lsn scl;
+  absl::Status status;
+};
+
+// Everything a segment says of itself: for recovery, for a connecting writer, for `cluster status`.
+struct SegmentStatus {
+  SegmentId segment;
+  IncarnationId incarnation;
+  volume::Descriptor descriptor;
+  volume::Membership membership;  // of its protection group
+  quorum::Slot slot = 0;          // its own place among the members
+  VolumeEpoch epoch;              // highest it has durably answered for
+  WriterId writer;                // whose claim on `epoch` it accepted
+  std::vector<volume::Truncation> truncations;  // ascending by epoch
+  Lsn scl;
+  Lsn known_vdl;      // highest VDL it was told with a durable batch
+  Lsn pg_lsn_at_vdl;  // last LSN of the protection group at or below known_vdl
+  Lsn pgmrpl;
+  uint64_t log_bytes = 0;      // of the log held, as stored
+  uint64_t records_ahead = 0;  // held above a gap, not counted by scl
+  bool is_damaged = false;     // something at rest failed its checksum
+};
+
+// A storage node and the segments it hosts.
+struct NodeStatus {
+  std::string node;
+  std::string zone;
+  std::vector<SegmentStatus> segments;
+};
+
+// Makes a segment of a new protection group. Idempotent for an equal descriptor and membership;
+// ABORTED if the node holds a segment of that id that differs.
+struct CreateSegmentRequest {
+  volume::Descriptor descriptor;
+  PgId pg;
+  volume::Membership membership;
+  quorum::Slot slot = 0;
+};
+
+// Claims `epoch` for `writer` and installs truncations; durable before the reply, which is the segment's
+// status after both. Used to fence, to truncate and to bring a member that was away up to date.
+// Accepted when epoch > the segment's, or equal and of the same writer; FAILED_PRECONDITION otherwise.
+struct RaiseEpochRequest {
+  SegmentId segment;
+  VolumeEpoch epoch;
+  WriterId writer;
+  std::vector<volume::Truncation> truncations;  // the whole list that the sender knows
+};
+
+// Records in (after, min(through, scl)], in order, each once, none annulled, at least one record if
+// there is one and otherwise up to about max_bytes.
+struct ReadLogRequest {
+  SegmentId segment;
+  VolumeEpoch epoch;
+  Lsn after;
+  Lsn through{UINT64_MAX};
+  uint64_t max_bytes = log::kMaxBatchBytes / 2;
+};
+struct ReadLogReply {
+  std::vector<log::RedoRecord> records;
+  Lsn scl;           // the segment's
+  bool is_last = true;  // nothing more lies in the range asked for
+};
+
+// Pages as of a read point. Served when the segment is complete: its SCL has reached `pg_lsn`, the
+// protection group's last LSN at or below the read point, as the reader knows; a reader that does not
+// know sends none and relies on what batches told the segment. OUT_OF_RANGE: read point below the
+// segment's PGMRPL, or the segment is not complete through it. DATA_LOSS: a stored byte is damaged.
+struct ReadPagesRequest {
+  SegmentId segment;
+  VolumeEpoch epoch;
+  Lsn read_point;
+  std::optional<Lsn> pg_lsn;
+  std::vector<PageNo> pages;
+};
+struct ReadPagesReply {
+  std::vector<page::PageImage> pages;  // in the order asked for
+};
+
+}  // namespace sextant::protocol

@@ -1,0 +1,31 @@
+// Geometry: which page lives in which protection group, and how long the volume is. Core.
+#pragma once
+
+#include <cstdint>
+
+#include "absl/status/status.h"
+#include "common/base/ids.h"
+
+namespace sextant::volume {
+
+inline constexpr uint64_t kDefaultSegmentBytes = 10ull << 30;  // SIGMOD'17, section 2.2: 10 GB
+
+// Fixed at creation, but for pg_count, which grows and raises the epoch.
+struct Geometry {
+  uint32_t page_bytes = 4096;
+  uint64_t pages_per_pg = kDefaultSegmentBytes / 4096;
+  uint32_t pg_count = 1;
+  GeometryEpoch epoch{1};
+
+  PgId PgOf(PageNo page) const { return PgId(static_cast<uint32_t>(page.value() / pages_per_pg)); }
+  uint64_t PageCount() const { return pages_per_pg * pg_count; }
+  bool Contains(PageNo page) const { return page.value() < PageCount(); }
+
+  bool operator==(const Geometry&) const = default;
+};
+
+// INVALID_ARGUMENT with what is allowed: page_bytes a power of two in [512, 65536], segment_bytes a
+// positive multiple of it, pg_count >= 1.
+absl::Status ValidateGeometry(uint32_t page_bytes, uint64_t segment_bytes, uint32_t pg_count);
+
+}  // namespace sextant::volume

@@ -1,0 +1,112 @@
+// Recovery is a state machine: from six nodes' answers to an open volume under a new epoch. Core.
+//
+// The normal start-up of a writer, and the promotion of a reader. No redo is replayed: recovery fences,
+// finds how far the volume is durable, makes that safe, cuts off the rest, and opens (SIGMOD'17 section
+// 4.3, SIGMOD'18 section 2.4; docs/PROTOCOL.md, "Recovery"). Restartable at every step: whatever a
+// crashed recovery left is either invisible or repeated by the next, under a higher epoch.
+//
+//   kDiscover    nodes say which segments they hold, their epochs, truncations: a read quorum per PG
+//   kFence       new epoch = highest seen + 1, claimed on a write quorum of every PG
+//   kReadTail    SCLs and the records above the highest known VDL, from a read quorum of every PG, all
+//                of it from fenced members that know every truncation
+//   kWriteBack   PGCL -> VCL by the volume chain -> VDL; the surviving tail goes to a write quorum
+//   kTruncate    (VDL, VDL + LAL] annulled for older epochs on a write quorum of every PG
+//   kOpen        result() is set
+//   kFailed      error() says why; FAILED_PRECONDITION: another claimant won, DATA_LOSS: only damaged
+//                copies of a needed record were found (never taken for absent)
+//
+// Too few members is no failure: recovery waits, and repeats unanswered duties when Tick says so.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/base/ids.h"
+#include "common/base/instant.h"
+#include "common/log/batch.h"
+#include "common/protocol/storage_messages.h"
+#include "common/volume/descriptor.h"
+
+namespace sextant::compute {
+
+inline constexpr uint64_t kDefaultLal = 10'000'000;  // LSN allocation limit, SIGMOD'17 section 4.2.1
+
+// One member of one protection group.
+struct MemberAddress {
+  PgId pg;
+  quorum::Slot slot = 0;
+  auto operator<=>(const MemberAddress&) const = default;
+};
+
+// What the writer starts from.
+struct RecoveredVolume {
+  volume::Descriptor descriptor;
+  std::vector<volume::Membership> memberships;  // by PG
+  VolumeEpoch epoch;
+  WriterId writer;
+  std::vector<volume::Truncation> truncations;  // whole list, this recovery's last
+  Lsn vdl;                                      // VCL too: nothing lies above it
+  Lsn next_lsn;                                 // first to allocate
+  std::vector<Lsn> pg_tails;                    // by PG: its last LSN at or below vdl
+};
+
+class Recovery {
+ public:
+  struct Options {
+    uint64_t lal = kDefaultLal;
+    absl::Duration retry_interval = absl::Milliseconds(500);
+  };
+  enum class Phase { kDiscover, kFence, kReadTail, kWriteBack, kTruncate, kOpen, kFailed };
+
+  // Duties, each to be carried out and answered with the input of the same name; a duty that cannot be
+  // carried out is answered with its error (UNAVAILABLE where the member does not answer).
+  struct AskNode {
+    std::string node;
+  };
+  struct RaiseEpoch {
+    MemberAddress member;
+    protocol::RaiseEpochRequest request;
+  };
+  struct ReadLog {
+    MemberAddress member;
+    protocol::ReadLogRequest request;
+  };
+  struct SendBatch {
+    MemberAddress member;
+    log::EncodedBatch batch;
+  };
+  using Duty = std::variant<AskNode, RaiseEpoch, ReadLog, SendBatch>;
+
+  // `nodes`: the names of every storage node that may hold a member. `volume`: which volume to open.
+  Recovery(VolumeId volume, WriterId writer, std::vector<std::string> nodes, Options options);
+  ~Recovery();
+
+  void Start(Instant now);
+  void NodeAnswered(const std::string& node, const absl::StatusOr<protocol::NodeStatus>& reply, Instant now);
+  void EpochRaised(MemberAddress member, const absl::StatusOr<protocol::SegmentStatus>& reply, Instant now);
+  void LogRead(MemberAddress member, const absl::StatusOr<protocol::ReadLogReply>& reply, Instant now);
+  void BatchAcked(MemberAddress member, const protocol::AppendAck& ack, Instant now);
+  void Tick(Instant now);
+
+  std::vector<Duty> TakeDuties();
+
+  Phase phase() const;
+  // One line for people: what recovery waits for ("fence: 3 of 4 members of pg 0; az3-a, az3-b silent").
+  std::string Describe() const;
+  const RecoveredVolume& result() const;  // when kOpen
+  const absl::Status& error() const;      // when kFailed
+
+ private:
+  struct Impl;  // replaced by named parts in the implementation
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace sextant::compute

@@ -1,0 +1,145 @@
+// Writer is a state machine: LSNs, batches to six members, acknowledgements, and what is durable. Core.
+//
+// It composes the parts, one file each, cut by watermark: LsnAllocator (LAL), LogBuffer (back links,
+// boxcarring), Shipper (per member: what to send and resend), AckTracker (PGCL), DurabilityTracker
+// (VCL, VDL), CommitQueue (who waits for which LSN), ReadPoints (PGMRPL). It owns no thread, clock or
+// socket; docs/PROTOCOL.md sections "Watermarks" and "Commit".
+//
+// Invariants: VDL never falls; VDL <= VCL <= head; head <= VDL + LAL; no wait is released with OK below
+// its LSN; nothing but RaiseEpoch is sent to a member that has not answered for this epoch with the
+// whole truncation list.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "common/base/ids.h"
+#include "common/base/instant.h"
+#include "common/base/strong_int.h"
+#include "common/log/batch.h"
+#include "common/page/delta.h"
+#include "common/protocol/storage_messages.h"
+#include "compute-node/volume/recovery.h"
+
+namespace sextant::compute {
+
+// Names a parked reply; chosen by the shell.
+using WaitToken = StrongInt<struct WaitTokenTag>;
+
+struct WriterOptions {
+  uint64_t lal = kDefaultLal;
+  // Redo bytes appended but not yet on a write quorum; above it appends are refused (back-pressure).
+  uint64_t max_unacked_bytes = 64ull << 20;
+  // Redo bytes kept for members that are behind. One that falls behind more is sent what follows and
+  // must get the rest from its peers.
+  uint64_t max_retained_bytes = 256ull << 20;
+  // A batch is sealed when fewer than this many await their quorum, or when it is full.
+  int max_batches_in_flight = 2;
+  uint64_t max_batch_bytes = 256 * 1024;
+  // Largest mini-transaction, in bytes of redo.
+  uint64_t max_mtr_bytes = 256ull << 20;
+  // An idle member gets a heartbeat (a batch of no records) this often while VDL or PGMRPL is news.
+  absl::Duration heartbeat_interval = absl::Milliseconds(200);
+  uint64_t max_waits = 65536;
+};
+
+enum class MemberState { kDown, kRaisingEpoch, kStreaming, kBehind, kDamaged, kNoSpace };
+
+// A picture for status, metrics and segment choice.
+struct MemberProgress {
+  MemberState state = MemberState::kDown;
+  Lsn scl;
+};
+struct PgProgress {
+  Lsn last_lsn;  // highest LSN allocated in this protection group
+  Lsn pgcl;
+  std::vector<MemberProgress> members;  // by slot
+};
+struct WriterProgress {
+  Lsn head, vcl, vdl, pgmrpl;
+  VolumeEpoch epoch;
+  uint64_t unacked_bytes = 0;
+  uint64_t retained_bytes = 0;
+  uint64_t waits = 0;
+  bool is_fenced = false;
+  std::vector<PgProgress> pgs;
+};
+struct WriterCounters {  // since start
+  uint64_t mtrs = 0, records = 0, redo_bytes = 0;  // redo_bytes: encoded records, one copy
+  uint64_t batches = 0, heartbeats = 0;            // sealed, once for all members
+  uint64_t sends = 0, sent_bytes = 0;              // to members
+};
+
+// Duties. Order: send to one member in the order given.
+struct WriterOutput {
+  struct Send {
+    MemberAddress member;
+    log::EncodedBatch batch;
+  };
+  struct RaiseEpoch {
+    MemberAddress member;
+    protocol::RaiseEpochRequest request;
+  };
+  struct Release {
+    WaitToken wait;
+    absl::Status status;  // see PageVolume::WhenDurable
+  };
+  std::vector<RaiseEpoch> raise_epochs;
+  std::vector<Send> sends;
+  std::vector<Release> releases;
+};
+
+class Writer {
+ public:
+  Writer(RecoveredVolume volume, WriterOptions options);
+  ~Writer();
+
+  // --- appending
+  absl::Status CheckAppend(uint64_t bytes, const std::vector<PageNo>& pages) const;
+  struct Appended {
+    Lsn first_lsn;
+    Lsn commit_lsn;  // the i-th change got LSN first_lsn + i; the last is the CPL
+  };
+  // One mini-transaction, at most one change a page, in the order given; never empty. The caller has
+  // passed CheckAppend in the same step.
+  Appended Append(const std::vector<page::PageChange>& changes);
+
+  // --- waiting for durability
+  // RESOURCE_EXHAUSTED at once when max_waits are parked already.
+  void WaitDurable(Lsn lsn, WaitToken wait, Instant deadline);
+
+  // --- members. `status` is what the segment said when its node's stream came up.
+  void MemberUp(MemberAddress member, const protocol::SegmentStatus& status);
+  void MemberDown(MemberAddress member);
+  void EpochRaised(MemberAddress member, const absl::StatusOr<protocol::SegmentStatus>& reply);
+  void Acked(MemberAddress member, const protocol::AppendAck& ack);
+
+  // --- read points. Every open one holds PGMRPL at or below it.
+  void OpenReadPoint(Lsn lsn);
+  void CloseReadPoint(Lsn lsn);
+
+  void Tick(Instant now);
+  WriterOutput TakeOutput();
+
+  // --- queries
+  Lsn head() const;
+  Lsn vdl() const;
+  bool is_fenced() const;
+  VolumeEpoch epoch() const;
+  // By PG: its last LSN at or below head() and at or below vdl(); shared, not copied, while unchanged.
+  std::shared_ptr<const std::vector<Lsn>> HeadTails();
+  std::shared_ptr<const std::vector<Lsn>> DurableTails();
+  WriterProgress Progress() const;
+  const WriterCounters& counters() const;
+
+ private:
+  struct Parts;  // replaced by the named parts in the implementation
+  std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace sextant::compute

@@ -1,0 +1,74 @@
+// StorageNode: the segments of one node, their store and their threads, with no transport.
+//
+// The shell around storage::Segment. gRPC (storage_service.h) and the in-process cluster (embedded/)
+// are two thin fronts of it. Each segment has a lock that is never held over I/O; one committer thread
+// gathers what all segments want persisted, commits it with one sync (group commit) and then releases
+// the acknowledgements. Reads run on the calling thread.
+//
+// Thread-safety: all methods from any thread.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/protocol/storage_messages.h"
+#include "storage-node/store/segment_store.h"
+
+namespace sextant::storage {
+
+struct StorageNodeOptions {
+  std::string node;  // "az1-a"
+  std::string zone;  // "az1"
+  // Refuse batches (RESOURCE_EXHAUSTED) that wait for the committer beyond this many bytes.
+  uint64_t max_pending_bytes = 256ull << 20;
+  // Keep a materialised page when making it applied at least this many records.
+  int store_page_after_records = 16;
+};
+
+struct StorageNodeCounters {  // since start; read without stopping anything
+  uint64_t batches = 0, records = 0, batch_bytes = 0;
+  uint64_t commits = 0;  // syncs
+  uint64_t page_reads = 0, page_read_errors = 0, records_applied = 0, pages_stored = 0;
+  uint64_t refused_fenced = 0, refused_damaged = 0, refused_no_space = 0;
+};
+
+class StorageNode {
+ public:
+  // A failed write or sync ends a storage node: `on_fatal` is called once with the error, on the
+  // committer thread, and nothing is acknowledged from then on. A process exits there.
+  using FatalHandler = std::function<void(const absl::Status&)>;
+
+  // Loads every segment of `store`, verifying its log. DATA_LOSS: a segment's state cannot be trusted.
+  static absl::StatusOr<std::unique_ptr<StorageNode>> Open(StorageNodeOptions options,
+                                                           std::unique_ptr<SegmentStore> store,
+                                                           FatalHandler on_fatal);
+  virtual ~StorageNode() = default;  // stops the committer after a last commit
+
+  // One peer's stream of batches. Acks come back through `sink`, several at a time, in any order across
+  // segments, on the committer thread or inside Append; none after the stream is destroyed.
+  class AppendStream {
+   public:
+    virtual ~AppendStream() = default;
+    virtual void Append(std::shared_ptr<const std::string> batch) = 0;
+  };
+  using AckSink = std::function<void(std::vector<protocol::AppendAck>)>;
+  virtual std::unique_ptr<AppendStream> OpenStream(AckSink sink) = 0;
+
+  virtual void RaiseEpoch(const protocol::RaiseEpochRequest& request,
+                          std::function<void(absl::StatusOr<protocol::SegmentStatus>)> done) = 0;
+  // These block for the disk.
+  virtual absl::StatusOr<protocol::SegmentStatus> CreateSegment(
+      const protocol::CreateSegmentRequest& request) = 0;
+  virtual absl::StatusOr<protocol::ReadLogReply> ReadLog(const protocol::ReadLogRequest& request) = 0;
+  virtual absl::StatusOr<protocol::ReadPagesReply> ReadPages(
+      const protocol::ReadPagesRequest& request) = 0;
+
+  virtual protocol::NodeStatus Status() const = 0;
+  virtual StorageNodeCounters counters() const = 0;
+};
+
+}  // namespace sextant::storage
