@@ -1,0 +1,45 @@
+# The everyday commands. Each is a line or two around CMake, CTest and the scripts in deploy/.
+# JOBS=4 and PRESET=asan|tsan|release change how, e.g. `make test PRESET=asan`.
+PRESET ?= dev
+JOBS ?= $(shell nproc)
+TEST_JOBS ?= 2
+TARGETS ?= all
+BUILD := $(if $(filter dev,$(PRESET)),build,build/$(PRESET))
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build demo test bench lint format image compose-test clean
+
+help: ## Shows this list
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
+
+setup: ## Installs the Debian packages that are missing (needs root or sudo only if some are)
+	@deploy/install-deps.sh
+
+build: setup ## Builds everything; binaries land in build/bin
+	@test -f $(BUILD)/build.ninja || cmake --preset $(PRESET)
+	@ninja -C $(BUILD) -j $(JOBS) $(TARGETS)
+
+demo: ## Runs a cluster, real SQL, and the loss of an availability zone; cleans up after itself
+	@deploy/demo.sh
+
+test: build ## Runs every test (unit, integration, lint)
+	@ctest --test-dir $(BUILD) -j $(TEST_JOBS) --output-on-failure
+
+bench: build ## Runs the micro benchmarks
+	@for b in $(BUILD)/bench-bin/*; do echo "== $$b"; "$$b" --benchmark_min_time=0.2 || exit 1; done
+
+lint: setup ## Checks the repository's rules and the format
+	@python3 tests/lint/check.py
+	@deploy/format.sh --check
+
+format: setup ## Formats every source file
+	@deploy/format.sh
+
+image: build ## Makes the Docker image sextant:local from the binaries in build/bin
+	@deploy/docker/build-image.sh
+
+compose-test: image ## Brings deploy/docker-compose.yml up, uses it, stops a zone, takes it down
+	@deploy/compose-test.sh
+
+clean: ## Removes what was built
+	rm -rf build
