@@ -1,0 +1,77 @@
+// PageCache: page versions shared by all connections of a compute node, each with the LSNs it holds
+// for.
+//
+// A version is valid in [its LSN, known_through]. The newest may be the *head*: known to be the
+// page's current version, so valid for every read point, because this writer makes all writes and
+// publishes them here. A read from a segment at read point R gives a version valid in [its LSN, R].
+//
+// Invariant: a version with LSN > VDL is in the cache (docs/PROTOCOL.md, "Reads": a dirty page is
+// evicted only when LSN <= VDL). So a miss at read point S proves that the page did not change in
+// (VDL, S], and a segment may be asked at min(S, VDL), VDL taken after the miss.
+//
+// Does not fetch anything (net/page_fetcher.h) and knows nothing of commits
+// (writer/writer_volume.h). Thread-safety: all methods from any thread; locks are per shard of
+// pages and never held over I/O.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "common/base/ids.h"
+#include "common/log/lsn.h"
+#include "compute-node/volume/page_volume.h"
+
+namespace sextant::compute {
+
+class PageCacheShard;
+
+struct PageCacheCounters {  // since start, but for the last two
+  uint64_t hits = 0;
+  uint64_t misses = 0;
+  uint64_t evictions = 0;
+  uint64_t bytes = 0;
+  uint64_t versions = 0;
+};
+
+class PageCache {
+ public:
+  // `max_bytes`: what versions may take, bookkeeping included. Exceeded only by versions above VDL.
+  PageCache(uint64_t max_bytes, int shards = 16);
+  ~PageCache();
+  PageCache(const PageCache&) = delete;
+  PageCache& operator=(const PageCache&) = delete;
+
+  // The version of `page` as of `at`; null where the cache does not know it. Counts a hit or a
+  // miss.
+  PageRef Get(PageNo page, Lsn at);
+  // The head, or null where the cache does not know it. Not counted.
+  PageRef Head(PageNo page) const;
+
+  // A commit made `image` (its LSN is the record's): the new head. The old one stays for read
+  // points below.
+  void Publish(PageNo page, PageRef image);
+
+  // Keeps what a segment answered for `read_point`, and returns the version to use (an equal one
+  // that was there before, if any). DATA_LOSS: the answer contradicts what the cache knows, so the
+  // segment is wrong.
+  absl::StatusOr<PageRef> InsertRead(PageNo page, PageRef image, Lsn read_point);
+
+  // VDL and the lowest read point that is open or may yet be opened; both only rise. Versions at or
+  // below `vdl` may be evicted; superseded ones that no reader at or above `horizon` sees are
+  // dropped.
+  void Advance(Lsn vdl, Lsn horizon);
+
+  PageCacheCounters counters() const;
+
+ private:
+  PageCacheShard& ShardOf(PageNo page) const;
+
+  std::vector<std::unique_ptr<PageCacheShard>> shards_;
+  std::atomic<uint64_t> vdl_{0};
+  std::atomic<uint64_t> horizon_{0};
+};
+
+}  // namespace sextant::compute
