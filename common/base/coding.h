@@ -8,7 +8,8 @@
 
 namespace sextant {
 
-static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "on-disk and wire formats are little-endian");
+static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+              "on-disk and wire formats are little-endian");
 
 inline void PutFixed32(std::string* out, uint32_t v) {
   out->append(reinterpret_cast<const char*>(&v), sizeof v);
@@ -27,8 +28,8 @@ inline void PutVarint(std::string* out, uint64_t v) {
   out->append(buffer, n);
 }
 
-// The readers take from the front of *in and return false, leaving *in unspecified, when it is short
-// or malformed (a varint of more than 64 bits).
+// The readers take from the front of *in and return false, leaving *in unspecified, when it is
+// short or malformed (a varint of more than 64 bits).
 [[nodiscard]] inline bool GetFixed32(std::string_view* in, uint32_t* v) {
   if (in->size() < sizeof *v) return false;
   std::memcpy(v, in->data(), sizeof *v);

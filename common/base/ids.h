@@ -21,7 +21,7 @@ using VolumeEpoch = StrongInt<struct VolumeEpochTag>;
 using MembershipEpoch = StrongInt<struct MembershipEpochTag>;
 // Raised whenever the volume grows by a protection group.
 using GeometryEpoch = StrongInt<struct GeometryEpochTag>;
-// Random identity of one writer process's claim on an epoch: two claimants of one epoch differ in it.
+// Random identity of a writer process's claim on an epoch: two claimants of one epoch differ.
 using WriterId = StrongInt<struct WriterIdTag>;
 // Random identity of one segment's durable state; a wiped directory comes back with another one.
 using IncarnationId = StrongInt<struct IncarnationIdTag>;

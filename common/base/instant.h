@@ -1,7 +1,7 @@
-// Instant: a point on a monotonic clock that somebody else reads. Core code takes it as a parameter.
+// Instant: a point on a monotonic clock that somebody else reads; core code takes it. Core.
 //
-// Nanoseconds since an arbitrary origin: the process's steady clock in shells, simulated time in the
-// simulator. Never wall-clock time, and never compared between processes.
+// Nanoseconds since an arbitrary origin: the process's steady clock in shells, simulated time in
+// the simulator. Never wall-clock time, and never compared between processes.
 #pragma once
 
 #include <compare>

@@ -1,6 +1,6 @@
 // Status helpers, and the one table of what each error code means in Sextant. Core.
 //
-//   FAILED_PRECONDITION  fenced by a newer epoch: refresh the view of the volume, never blindly retry
+//   FAILED_PRECONDITION  fenced by a newer epoch: refresh the view, never blindly retry
 //   UNAVAILABLE          this member cannot answer now: retry elsewhere or later
 //   OUT_OF_RANGE         LSN below the GC horizon, or above what this segment holds
 //   DATA_LOSS            a checksum does not match: damaged, which is never the same as absent
@@ -17,8 +17,8 @@
 #define SEXTANT_CONCAT_INNER(a, b) a##b
 #define SEXTANT_CONCAT(a, b) SEXTANT_CONCAT_INNER(a, b)
 
-#define RETURN_IF_ERROR(expression)                        \
-  do {                                                     \
+#define RETURN_IF_ERROR(expression)                                         \
+  do {                                                                      \
     if (absl::Status status_ = (expression); !status_.ok()) return status_; \
   } while (false)
 

@@ -1,7 +1,7 @@
-// A 64- or 32-bit integer that is its own type: an LSN cannot be passed where a page number is meant.
+// An integer that is its own type: an LSN cannot be passed where a page number is meant. Core.
 //
-// Every id, LSN, epoch and page number of Sextant is a StrongInt (see ids.h and log/lsn.h). Core code;
-// no dependencies. Arithmetic is deliberately poor: order, plus a distance, minus to get a distance.
+// Every id, LSN, epoch and page number of Sextant is a StrongInt (see ids.h and log/lsn.h).
+// Arithmetic is deliberately poor: order, plus a distance, minus to get a distance.
 #pragma once
 
 #include <compare>

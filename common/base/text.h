@@ -1,7 +1,7 @@
 // Text("lsn ", lsn, " of ", name): concatenation for messages. Core.
 //
-// absl::StrCat, taught two things: StrongInts, and std::string_view, which Debian's Abseil (built for
-// C++14) does not know. View() goes the other way, for what Abseil returns.
+// absl::StrCat, taught two things: StrongInts, and std::string_view, which Debian's Abseil (built
+// for C++14) does not know. View() goes the other way, for what Abseil returns.
 #pragma once
 
 #include <string>

@@ -1,5 +1,6 @@
 // See batch.h. Header layout: crc32c u32 | header size u16 (of what the CRC covers) | version u8 |
-// volume u64 | varints: pg, epoch, membership, vdl, pg_lsn_at_vdl, pgmrpl, record count, body bytes.
+// volume u64 | varints: pg, epoch, membership, vdl, pg_lsn_at_vdl, pgmrpl, record count, body
+// bytes.
 #include "common/log/batch.h"
 
 #include <utility>
@@ -16,9 +17,7 @@ namespace {
 constexpr unsigned char kVersion = 1;
 constexpr size_t kPrefixBytes = 6;  // crc and header size
 
-absl::Status Malformed(std::string_view what) {
-  return absl::DataLossError(Text("batch: ", what));
-}
+absl::Status Malformed(std::string_view what) { return absl::DataLossError(Text("batch: ", what)); }
 
 std::string EncodeHeader(const BatchHeader& h) {
   std::string covered;
@@ -58,7 +57,7 @@ absl::StatusOr<BatchHeader> TakeHeader(std::string_view* in) {
       !GetVarint(&covered, &membership) || !GetVarint(&covered, &vdl) ||
       !GetVarint(&covered, &pg_lsn) || !GetVarint(&covered, &pgmrpl) ||
       !GetVarint(&covered, &count) || !GetVarint(&covered, &body) || !covered.empty() ||
-      pg > UINT32_MAX || body > kMaxBatchBytes || count > body) {
+      pg > UINT32_MAX || body > kMaxBatchBodyBytes || count > body) {
     return Malformed("impossible header");
   }
   return BatchHeader{.volume = VolumeId(volume),
@@ -82,7 +81,7 @@ void BatchBuilder::Add(const RecordHeader& header, std::string_view payload) {
 }
 
 EncodedBatch BatchBuilder::Seal(BatchHeader header) {
-  SEXTANT_CHECK(body_.size() <= kMaxBatchBytes) << body_.size();
+  SEXTANT_CHECK(body_.size() <= kMaxBatchBodyBytes) << body_.size();
   header.volume = volume_;
   header.pg = pg_;
   header.record_count = count_;
@@ -103,8 +102,8 @@ absl::StatusOr<BatchView> DecodeBatch(std::string_view bytes) {
   BatchView batch;
   ASSIGN_OR_RETURN(batch.header, TakeHeader(&rest));
   if (rest.size() != batch.header.body_bytes) {
-    return Malformed(Text("body of ", rest.size(), " bytes, header says ",
-                                  batch.header.body_bytes));
+    return Malformed(
+        Text("body of ", rest.size(), " bytes, header says ", batch.header.body_bytes));
   }
   batch.entries.reserve(batch.header.record_count);
   Lsn last;

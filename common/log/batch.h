@@ -1,9 +1,10 @@
 // The batch: records of one protection group that travel and are stored together. Core.
 //
-// A batch is serialised once; the same bytes go to all six members, into each member's log, and back
-// out of it. Its header carries what every member must learn with it: the sender's epochs, how far the
-// volume is durable, and how far page versions may be collected. A batch of no records is a heartbeat.
-// Header and records have their own CRCs, so every byte is covered once. docs/FORMATS.md, "Batch".
+// A batch is serialised once; the same bytes go to all six members, into each member's log, and
+// back out of it. Its header carries what every member must learn with it: the sender's epochs, how
+// far the volume is durable, and how far page versions may be collected. A batch of no records is a
+// heartbeat. Header and records have their own CRCs, so every byte is covered once.
+// docs/FORMATS.md, "Batch".
 #pragma once
 
 #include <memory>
@@ -21,19 +22,23 @@ namespace sextant::log {
 struct BatchHeader {
   VolumeId volume;
   PgId pg;
-  VolumeEpoch epoch;             // of the sender; records inside may be older (write-back, gossip)
-  MembershipEpoch membership;    // of the sender's view of this protection group
-  Lsn vdl;                       // the volume is durable through here, as the sender knows
-  Lsn pg_lsn_at_vdl;             // last LSN of this protection group at or below `vdl`
-  Lsn pgmrpl;                    // nobody reads below this any more
+  VolumeEpoch epoch;           // of the sender; records inside may be older (write-back, gossip)
+  MembershipEpoch membership;  // of the sender's view of this protection group
+  Lsn vdl;                     // the volume is durable through here, as the sender knows
+  Lsn pg_lsn_at_vdl;           // last LSN of this protection group at or below `vdl`
+  Lsn pgmrpl;                  // nobody reads below this any more
   uint32_t record_count = 0;
-  uint32_t body_bytes = 0;       // of the records that follow the header
+  uint32_t body_bytes = 0;  // of the records that follow the header
 
   bool operator==(const BatchHeader&) const = default;
 };
 
 // Largest encoded batch, header included. Longer mini-transactions travel as several batches.
 inline constexpr size_t kMaxBatchBytes = 4 * 1024 * 1024;
+// Largest encoded header, and what is left for the records.
+inline constexpr size_t kMaxBatchHeaderBytes = 96;
+inline constexpr size_t kMaxBatchBodyBytes = kMaxBatchBytes - kMaxBatchHeaderBytes;
+static_assert(kMaxBatchBodyBytes >= kMaxRecordOverheadBytes + kMaxPayloadBytes);
 
 // An encoded batch that many may hold: peers, the log, a resend buffer.
 struct EncodedBatch {
@@ -43,11 +48,16 @@ struct EncodedBatch {
   std::shared_ptr<const std::string> bytes;
 };
 
-// Collects records, then prefixes the header. Records must come in ascending LSN order.
+// Collects records, then prefixes the header. Records must come in ascending LSN order and fit
+// (HasRoomFor): an empty builder has room for any one record.
 class BatchBuilder {
  public:
   BatchBuilder(VolumeId volume, PgId pg) : volume_(volume), pg_(pg) {}
 
+  // Whether one more record of that payload size still fits kMaxBatchBytes, whatever its header.
+  bool HasRoomFor(size_t payload_bytes) const {
+    return body_.size() + kMaxRecordOverheadBytes + payload_bytes <= kMaxBatchBodyBytes;
+  }
   void Add(const RecordHeader& header, std::string_view payload);
   bool empty() const { return count_ == 0; }
   size_t body_bytes() const { return body_.size(); }

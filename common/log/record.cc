@@ -35,7 +35,8 @@ void EncodeRecord(VolumeId volume, PgId pg, const RecordHeader& h, std::string_v
       << "links of lsn " << h.lsn << " must point backwards";
   const size_t start = out->size();
   PutFixed32(out, 0);
-  out->push_back(static_cast<char>((h.is_cpl ? kFlagCpl : 0) | (h.is_full_image ? kFlagFullImage : 0)));
+  out->push_back(
+      static_cast<char>((h.is_cpl ? kFlagCpl : 0) | (h.is_full_image ? kFlagFullImage : 0)));
   PutVarint(out, h.lsn.value());
   PutVarint(out, h.lsn - h.prev_volume_lsn);
   PutVarint(out, h.lsn - h.prev_pg_lsn);
@@ -64,9 +65,10 @@ absl::StatusOr<RecordView> DecodeRecord(VolumeId volume, PgId pg, std::string_vi
   if (size > kMaxPayloadBytes || !GetBytes(in, size, &record.payload)) {
     return Malformed(Text("payload of ", size, " bytes does not fit"));
   }
-  if (Crc32c({covered, static_cast<size_t>(in->data() - covered)}, IdentityCrc(volume, pg)) != crc) {
+  if (Crc32c({covered, static_cast<size_t>(in->data() - covered)}, IdentityCrc(volume, pg)) !=
+      crc) {
     return Malformed(Text("checksum mismatch at lsn ", lsn,
-                                  " (damaged, or of another volume or protection group)"));
+                          " (damaged, or of another volume or protection group)"));
   }
   const auto flag_bits = static_cast<unsigned char>(flags[0]);
   auto bad_link = [lsn](uint64_t distance) { return distance == 0 || distance > lsn; };

@@ -40,7 +40,7 @@ size_t RangeEnd(std::string_view a, std::string_view b, size_t start) {
   return end;
 }
 
-// Calls `visit(offset, bytes)` for each range; false when malformed or outside a page of `page_size`.
+// Calls `visit(offset, bytes)` for each range; false when malformed or outside the page.
 template <typename Visit>
 bool ForEachRange(std::string_view payload, size_t page_size, Visit visit) {
   size_t position = 0;
@@ -82,7 +82,9 @@ Diff DiffPages(std::string_view before, std::string_view after) {
     PutVarint(&diff.payload, end - start);
     diff.payload.append(after.substr(start, end - start));
     position = end;
-    if (diff.payload.size() >= after.size()) return {.is_full_image = true, .payload = std::string(after)};
+    if (diff.payload.size() >= after.size()) {
+      return {.is_full_image = true, .payload = std::string(after)};
+    }
   }
   return diff;
 }

@@ -18,8 +18,8 @@ namespace sextant::page {
 
 inline constexpr uint32_t kDefaultPageBytes = 4096;
 
-// A page as of one LSN: the fold of all its records up to and including `lsn`. A page that was never
-// written is `page_bytes` zeros at Lsn{0}.
+// A page as of one LSN: the fold of all its records up to and including `lsn`. A page that was
+// never written is `page_bytes` zeros at Lsn{0}.
 struct PageImage {
   Lsn lsn;
   std::string bytes;
@@ -41,16 +41,16 @@ struct ByteRange {
 // Encodes ranges, ascending and disjoint, as a delta payload.
 std::string EncodeRanges(const std::vector<ByteRange>& ranges);
 
-// The change from `before` to `after` (same size): ranges that differ, merged over equal gaps of up to
-// 8 bytes, or the whole image where that is not larger. An empty payload: the pages are equal.
+// The change from `before` to `after` (same size): ranges that differ, merged over equal gaps of up
+// to 8 bytes, or the whole image where that is not larger. An empty payload: the pages are equal.
 struct Diff {
   bool is_full_image = false;
   std::string payload;
 };
 Diff DiffPages(std::string_view before, std::string_view after);
 
-// Applies one payload to *page in place. DATA_LOSS: a range lies outside the page, or the payload is
-// malformed; *page is then unchanged.
+// Applies one payload to *page in place. DATA_LOSS: a range lies outside the page, or the payload
+// is malformed; *page is then unchanged.
 absl::Status ApplyPayload(std::string_view payload, bool is_full_image, std::string* page);
 
 }  // namespace sextant::page

@@ -1,9 +1,9 @@
 // What compute nodes and segments say to each other, as plain structs. Core.
 //
 // State machines take and give these; only common/rpc turns them into protobuf (storage_wire.h).
-// Every message that touches a segment carries the sender's volume epoch: a segment that has answered
-// for a newer one refuses it with FAILED_PRECONDITION. proto/sextant/v1/storage.proto is the same
-// contract on the wire.
+// Every message that touches a segment carries the sender's volume epoch: a segment that has
+// answered for a newer one refuses it with FAILED_PRECONDITION. proto/sextant/v1/storage.proto is
+// the same contract on the wire.
 #pragma once
 
 #include <cstdint>
@@ -22,9 +22,10 @@
 namespace sextant::protocol {
 
 // Answer to a batch. OK: everything through `scl` is durable on this segment (synced, no gap).
-// FAILED_PRECONDITION: `epoch` above the batch's means the sender is fenced for good; below it means
-// that the segment must first be told of the sender's epoch (RaiseEpoch). DATA_LOSS: the batch arrived
-// damaged. RESOURCE_EXHAUSTED: no room on disk; nothing was stored. NOT_FOUND: no such segment here.
+// FAILED_PRECONDITION: `epoch` above the batch's means the sender is fenced for good; below it
+// means that the segment must first be told of the sender's epoch (RaiseEpoch). DATA_LOSS: the
+// batch arrived damaged. RESOURCE_EXHAUSTED: no room on disk; nothing was stored. NOT_FOUND: no
+// such segment here.
 struct AppendAck {
   SegmentId segment;
   VolumeEpoch epoch;  // the segment's own
@@ -37,11 +38,11 @@ struct SegmentStatus {
   SegmentId segment;
   IncarnationId incarnation;
   volume::Descriptor descriptor;
-  volume::Membership membership;  // of its protection group
-  quorum::Slot slot = 0;          // its own place among the members
-  VolumeEpoch epoch;              // highest it has durably answered for
-  WriterId writer;                // whose claim on `epoch` it accepted
-  std::vector<volume::Truncation> truncations;  // ascending by epoch
+  volume::Membership membership;                // of its protection group
+  quorum::Slot slot = 0;                        // its own place among the members
+  VolumeEpoch epoch;                            // highest it has durably answered for
+  WriterId writer;                              // whose claim on `epoch` it accepted
+  std::vector<volume::Truncation> truncations;  // by epoch
   Lsn scl;
   Lsn known_vdl;      // highest VDL it was told with a durable batch
   Lsn pg_lsn_at_vdl;  // last LSN of the protection group at or below known_vdl
@@ -67,9 +68,10 @@ struct CreateSegmentRequest {
   quorum::Slot slot = 0;
 };
 
-// Claims `epoch` for `writer` and installs truncations; durable before the reply, which is the segment's
-// status after both. Used to fence, to truncate and to bring a member that was away up to date.
-// Accepted when epoch > the segment's, or equal and of the same writer; FAILED_PRECONDITION otherwise.
+// Claims `epoch` for `writer` and installs truncations; durable before the reply, which is the
+// segment's status after both. Used to fence, to truncate and to bring a member that was away up to
+// date. Accepted when epoch > the segment's, or equal and of the same writer; FAILED_PRECONDITION
+// otherwise.
 struct RaiseEpochRequest {
   SegmentId segment;
   VolumeEpoch epoch;
@@ -88,14 +90,15 @@ struct ReadLogRequest {
 };
 struct ReadLogReply {
   std::vector<log::RedoRecord> records;
-  Lsn scl;           // the segment's
+  Lsn scl;              // the segment's
   bool is_last = true;  // nothing more lies in the range asked for
 };
 
 // Pages as of a read point. Served when the segment is complete: its SCL has reached `pg_lsn`, the
-// protection group's last LSN at or below the read point, as the reader knows; a reader that does not
-// know sends none and relies on what batches told the segment. OUT_OF_RANGE: read point below the
-// segment's PGMRPL, or the segment is not complete through it. DATA_LOSS: a stored byte is damaged.
+// protection group's last LSN at or below the read point, as the reader knows; a reader that does
+// not know sends none and relies on what batches told the segment. OUT_OF_RANGE: read point below
+// the segment's PGMRPL, or the segment is not complete through it. DATA_LOSS: a stored byte is
+// damaged.
 struct ReadPagesRequest {
   SegmentId segment;
   VolumeEpoch epoch;

@@ -1,7 +1,8 @@
-// Quorum arithmetic: six members in three availability zones, writes on 4, reads on 3. Core, a leaf.
+// Quorum arithmetic: six members in three availability zones, writes on 4, reads on 3. Core, a
+// leaf.
 //
-// Vr + Vw > 6, so every read quorum meets every write quorum; Vw > 3, so two writes meet. An AZ may be
-// lost and writes go on; an AZ and one more member may be lost and no data is lost (SIGMOD'17,
+// Vr + Vw > 6, so every read quorum meets every write quorum; Vw > 3, so two writes meet. An AZ may
+// be lost and writes go on; an AZ and one more member may be lost and no data is lost (SIGMOD'17,
 // section 2.2). During a membership change a write must satisfy every member set and a read any one
 // (SIGMOD'18, section 4.1): that is what the vectors of sets are for.
 #pragma once
@@ -49,10 +50,11 @@ class SlotSet {
   uint8_t bits_ = 0;
 };
 
-// The sets that count for one protection group: one set of six at rest, two or more during a change.
+// The sets that count for one protection group: one set of six at rest, two or more during a
+// change.
 class QuorumSets {
  public:
-  QuorumSets();  // the one set {0..5}
+  QuorumSets();                                    // the one set {0..5}
   explicit QuorumSets(std::vector<SlotSet> sets);  // each of exactly six slots, at least one set
 
   // At least kWriteQuorum of every set has answered.

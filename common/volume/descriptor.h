@@ -1,8 +1,8 @@
 // What a volume is: identity, geometry, and who the six members of a protection group are. Core.
 //
 // There is no metadata server: every segment stores the descriptor of its volume and of its own
-// protection group, and a recovering writer reads it back from a read quorum (S18, section 2.4; decision
-// 9 of the protocol).
+// protection group, and a recovering writer reads it back from a read quorum (S18, section 2.4;
+// decision 9 of the protocol).
 #pragma once
 
 #include <string>
@@ -35,8 +35,8 @@ struct Descriptor {
   bool operator==(const Descriptor&) const = default;
 };
 
-// Records in (vdl, upper] that were written in an epoch below `epoch` are annulled for ever, also those
-// that arrive late (SIGMOD'17, section 4.3).
+// Records in (vdl, upper] that were written in an epoch below `epoch` are annulled for ever, also
+// those that arrive late (SIGMOD'17, section 4.3).
 struct Truncation {
   VolumeEpoch epoch;
   Lsn vdl;    // exclusive: the last durable point kept

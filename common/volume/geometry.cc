@@ -12,10 +12,11 @@ absl::Status ValidateGeometry(uint32_t page_bytes, uint64_t segment_bytes, uint3
   }
   if (segment_bytes == 0 || segment_bytes % page_bytes != 0) {
     return absl::InvalidArgumentError(Text("segment size ", segment_bytes,
-                                                   " is not a positive multiple of the page size ",
-                                                   page_bytes));
+                                           " is not a positive multiple of the page size ",
+                                           page_bytes));
   }
-  if (pg_count == 0) return absl::InvalidArgumentError("a volume has at least one protection group");
+  if (pg_count == 0)
+    return absl::InvalidArgumentError("a volume has at least one protection group");
   return absl::OkStatus();
 }
 

@@ -1,0 +1,315 @@
+// See storage_wire.h.
+#include "common/rpc/storage_wire.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "common/base/check.h"
+#include "common/base/coding.h"
+#include "common/base/crc32c.h"
+#include "common/base/status.h"
+#include "common/base/text.h"
+
+namespace sextant::rpc {
+namespace {
+
+absl::Status Invalid(std::string_view what) {
+  return absl::InvalidArgumentError(Text("malformed message: ", what));
+}
+
+void ToProto(const std::vector<volume::Truncation>& truncations,
+             google::protobuf::RepeatedPtrField<v1::Truncation>* out) {
+  for (const volume::Truncation& truncation : truncations) {
+    v1::Truncation* t = out->Add();
+    t->set_epoch(truncation.epoch.value());
+    t->set_vdl(truncation.vdl.value());
+    t->set_upper(truncation.upper.value());
+  }
+}
+
+absl::StatusOr<std::vector<volume::Truncation>> FromProto(
+    const google::protobuf::RepeatedPtrField<v1::Truncation>& in) {
+  std::vector<volume::Truncation> truncations;
+  for (const v1::Truncation& t : in) {
+    volume::Truncation truncation{VolumeEpoch(t.epoch()), Lsn(t.vdl()), Lsn(t.upper())};
+    if (truncation.vdl > truncation.upper) return Invalid("a truncation ends before it starts");
+    if (!truncations.empty() && truncation.epoch <= truncations.back().epoch) {
+      return Invalid("truncations do not ascend by epoch");
+    }
+    truncations.push_back(truncation);
+  }
+  return truncations;
+}
+
+absl::StatusOr<quorum::Slot> SlotFromProto(uint32_t slot, const volume::Membership& membership) {
+  if (slot >= membership.members.size()) return Invalid("a slot beyond the members");
+  return static_cast<quorum::Slot>(slot);
+}
+
+uint32_t PageCrc(PageNo page, Lsn lsn, std::string_view image) {
+  std::string identity;
+  PutFixed64(&identity, page.value());
+  PutFixed64(&identity, lsn.value());
+  return Crc32c(image, Crc32c(identity));
+}
+
+}  // namespace
+
+void ToProto(const SegmentId& segment, v1::SegmentKey* out) {
+  out->set_volume(segment.volume.value());
+  out->set_pg(segment.pg.value());
+}
+
+SegmentId FromProto(const v1::SegmentKey& in) { return {VolumeId(in.volume()), PgId(in.pg())}; }
+
+void ToProto(const protocol::AppendAck& ack, v1::AppendAck* out) {
+  out->set_volume(ack.segment.volume.value());
+  out->set_pg(ack.segment.pg.value());
+  out->set_epoch(ack.epoch.value());
+  out->set_scl(ack.scl.value());
+  out->set_code(static_cast<uint32_t>(ack.status.code()));
+  if (!ack.status.ok()) out->set_message(std::string(View(ack.status.message())));
+}
+
+protocol::AppendAck FromProto(const v1::AppendAck& in) {
+  const bool is_known = in.code() <= static_cast<uint32_t>(absl::StatusCode::kUnauthenticated);
+  const auto code =
+      is_known ? static_cast<absl::StatusCode>(in.code()) : absl::StatusCode::kUnknown;
+  return {.segment = {VolumeId(in.volume()), PgId(in.pg())},
+          .epoch = VolumeEpoch(in.epoch()),
+          .scl = Lsn(in.scl()),
+          .status = absl::Status(code, in.message())};
+}
+
+void ToProto(const volume::Descriptor& descriptor, v1::Descriptor* out) {
+  out->set_volume(descriptor.volume.value());
+  v1::Geometry* geometry = out->mutable_geometry();
+  geometry->set_page_bytes(descriptor.geometry.page_bytes);
+  geometry->set_pages_per_pg(descriptor.geometry.pages_per_pg);
+  geometry->set_pg_count(descriptor.geometry.pg_count);
+  geometry->set_epoch(descriptor.geometry.epoch.value());
+}
+
+absl::StatusOr<volume::Descriptor> FromProto(const v1::Descriptor& in) {
+  const v1::Geometry& g = in.geometry();
+  if (g.pages_per_pg() > UINT64_MAX / 65536 / std::max(1u, g.pg_count())) {
+    return Invalid("a volume longer than 2^64 bytes");
+  }
+  RETURN_IF_ERROR(
+      volume::ValidateGeometry(g.page_bytes(), g.pages_per_pg() * g.page_bytes(), g.pg_count()));
+  return volume::Descriptor{.volume = VolumeId(in.volume()),
+                            .geometry = {.page_bytes = g.page_bytes(),
+                                         .pages_per_pg = g.pages_per_pg(),
+                                         .pg_count = g.pg_count(),
+                                         .epoch = GeometryEpoch(g.epoch())}};
+}
+
+void ToProto(const volume::Membership& membership, v1::Membership* out) {
+  out->set_epoch(membership.epoch.value());
+  for (const volume::Member& member : membership.members) {
+    v1::Member* m = out->add_members();
+    m->set_node(member.node);
+    m->set_zone(member.zone);
+  }
+}
+
+absl::StatusOr<volume::Membership> FromProto(const v1::Membership& in) {
+  if (in.members_size() < quorum::kMembers || in.members_size() > quorum::kMaxSlots) {
+    return Invalid(Text("a protection group of ", in.members_size(), " members"));
+  }
+  volume::Membership membership{.epoch = MembershipEpoch(in.epoch()), .members = {}};
+  for (const v1::Member& m : in.members()) membership.members.push_back({m.node(), m.zone()});
+  return membership;
+}
+
+void ToProto(const protocol::SegmentStatus& status, v1::SegmentStatus* out) {
+  ToProto(status.segment, out->mutable_segment());
+  out->set_incarnation(status.incarnation.value());
+  ToProto(status.descriptor, out->mutable_descriptor_());
+  ToProto(status.membership, out->mutable_membership());
+  out->set_slot(status.slot);
+  out->set_epoch(status.epoch.value());
+  out->set_writer(status.writer.value());
+  ToProto(status.truncations, out->mutable_truncations());
+  out->set_scl(status.scl.value());
+  out->set_known_vdl(status.known_vdl.value());
+  out->set_pg_lsn_at_vdl(status.pg_lsn_at_vdl.value());
+  out->set_pgmrpl(status.pgmrpl.value());
+  out->set_log_bytes(status.log_bytes);
+  out->set_records_ahead(status.records_ahead);
+  out->set_is_damaged(status.is_damaged);
+}
+
+absl::StatusOr<protocol::SegmentStatus> FromProto(const v1::SegmentStatus& in) {
+  protocol::SegmentStatus status;
+  status.segment = FromProto(in.segment());
+  status.incarnation = IncarnationId(in.incarnation());
+  ASSIGN_OR_RETURN(status.descriptor, FromProto(in.descriptor_()));
+  ASSIGN_OR_RETURN(status.membership, FromProto(in.membership()));
+  ASSIGN_OR_RETURN(status.slot, SlotFromProto(in.slot(), status.membership));
+  status.epoch = VolumeEpoch(in.epoch());
+  status.writer = WriterId(in.writer());
+  ASSIGN_OR_RETURN(status.truncations, FromProto(in.truncations()));
+  status.scl = Lsn(in.scl());
+  status.known_vdl = Lsn(in.known_vdl());
+  status.pg_lsn_at_vdl = Lsn(in.pg_lsn_at_vdl());
+  status.pgmrpl = Lsn(in.pgmrpl());
+  status.log_bytes = in.log_bytes();
+  status.records_ahead = in.records_ahead();
+  status.is_damaged = in.is_damaged();
+  return status;
+}
+
+void ToProto(const protocol::NodeStatus& status, v1::NodeStatus* out) {
+  out->set_node(status.node);
+  out->set_zone(status.zone);
+  for (const protocol::SegmentStatus& segment : status.segments) {
+    ToProto(segment, out->add_segments());
+  }
+}
+
+absl::StatusOr<protocol::NodeStatus> FromProto(const v1::NodeStatus& in) {
+  protocol::NodeStatus status{.node = in.node(), .zone = in.zone(), .segments = {}};
+  for (const v1::SegmentStatus& s : in.segments()) {
+    ASSIGN_OR_RETURN(protocol::SegmentStatus segment, FromProto(s));
+    status.segments.push_back(std::move(segment));
+  }
+  return status;
+}
+
+void ToProto(const protocol::CreateSegmentRequest& request, v1::CreateSegmentRequest* out) {
+  ToProto(request.descriptor, out->mutable_descriptor_());
+  out->set_pg(request.pg.value());
+  ToProto(request.membership, out->mutable_membership());
+  out->set_slot(request.slot);
+}
+
+absl::StatusOr<protocol::CreateSegmentRequest> FromProto(const v1::CreateSegmentRequest& in) {
+  protocol::CreateSegmentRequest request;
+  ASSIGN_OR_RETURN(request.descriptor, FromProto(in.descriptor_()));
+  request.pg = PgId(in.pg());
+  if (in.pg() >= request.descriptor.geometry.pg_count) {
+    return Invalid("a protection group beyond the volume");
+  }
+  ASSIGN_OR_RETURN(request.membership, FromProto(in.membership()));
+  ASSIGN_OR_RETURN(request.slot, SlotFromProto(in.slot(), request.membership));
+  return request;
+}
+
+void ToProto(const protocol::RaiseEpochRequest& request, v1::RaiseEpochRequest* out) {
+  ToProto(request.segment, out->mutable_segment());
+  out->set_epoch(request.epoch.value());
+  out->set_writer(request.writer.value());
+  ToProto(request.truncations, out->mutable_truncations());
+}
+
+absl::StatusOr<protocol::RaiseEpochRequest> FromProto(const v1::RaiseEpochRequest& in) {
+  protocol::RaiseEpochRequest request{.segment = FromProto(in.segment()),
+                                      .epoch = VolumeEpoch(in.epoch()),
+                                      .writer = WriterId(in.writer()),
+                                      .truncations = {}};
+  ASSIGN_OR_RETURN(request.truncations, FromProto(in.truncations()));
+  return request;
+}
+
+void ToProto(const protocol::ReadLogRequest& request, v1::ReadLogRequest* out) {
+  ToProto(request.segment, out->mutable_segment());
+  out->set_epoch(request.epoch.value());
+  out->set_after(request.after.value());
+  out->set_through(request.through.value());
+  out->set_max_bytes(request.max_bytes);
+}
+
+absl::StatusOr<protocol::ReadLogRequest> FromProto(const v1::ReadLogRequest& in) {
+  return protocol::ReadLogRequest{
+      .segment = FromProto(in.segment()),
+      .epoch = VolumeEpoch(in.epoch()),
+      .after = Lsn(in.after()),
+      .through = Lsn(in.through()),
+      .max_bytes = std::min<uint64_t>(in.max_bytes(), log::kMaxBatchBytes / 2)};
+}
+
+void ToProto(const protocol::ReadLogReply& reply, const SegmentId& segment,
+             v1::ReadLogResponse* out) {
+  log::BatchBuilder builder(segment.volume, segment.pg);
+  size_t taken = 0;
+  for (const log::RedoRecord& record : reply.records) {
+    if (!builder.HasRoomFor(record.payload.size())) break;
+    builder.Add(record.header, record.payload);
+    ++taken;
+  }
+  out->set_batch(*builder.Seal({}).bytes);
+  out->set_scl(reply.scl.value());
+  out->set_is_last(reply.is_last && taken == reply.records.size());
+}
+
+absl::StatusOr<protocol::ReadLogReply> FromProto(const v1::ReadLogResponse& in,
+                                                 const SegmentId& segment) {
+  ASSIGN_OR_RETURN(log::BatchView batch, log::DecodeBatch(in.batch()));
+  if (batch.header.volume != segment.volume || batch.header.pg != segment.pg) {
+    return absl::DataLossError("log records of another segment than the one asked");
+  }
+  protocol::ReadLogReply reply{.records = {}, .scl = Lsn(in.scl()), .is_last = in.is_last()};
+  reply.records.reserve(batch.entries.size());
+  for (const log::BatchView::Entry& entry : batch.entries) {
+    reply.records.push_back({entry.record.header, std::string(entry.record.payload)});
+  }
+  return reply;
+}
+
+void ToProto(const protocol::ReadPagesRequest& request, v1::ReadPagesRequest* out) {
+  ToProto(request.segment, out->mutable_segment());
+  out->set_epoch(request.epoch.value());
+  out->set_read_point(request.read_point.value());
+  if (request.pg_lsn.has_value()) out->set_pg_lsn(request.pg_lsn->value());
+  for (PageNo page : request.pages) out->add_pages(page.value());
+}
+
+absl::StatusOr<protocol::ReadPagesRequest> FromProto(const v1::ReadPagesRequest& in) {
+  if (in.pages_size() > kMaxPagesPerRead) {
+    return Invalid(Text(in.pages_size(), " pages asked for, at most ", kMaxPagesPerRead));
+  }
+  protocol::ReadPagesRequest request{.segment = FromProto(in.segment()),
+                                     .epoch = VolumeEpoch(in.epoch()),
+                                     .read_point = Lsn(in.read_point()),
+                                     .pg_lsn = std::nullopt,
+                                     .pages = {}};
+  if (in.has_pg_lsn()) request.pg_lsn = Lsn(in.pg_lsn());
+  for (uint64_t page : in.pages()) request.pages.push_back(PageNo(page));
+  return request;
+}
+
+void ToProto(const protocol::ReadPagesReply& reply, const protocol::ReadPagesRequest& request,
+             v1::ReadPagesResponse* out) {
+  SEXTANT_CHECK(reply.pages.size() == request.pages.size())
+      << reply.pages.size() << " pages for " << request.pages.size();
+  for (size_t i = 0; i < reply.pages.size(); ++i) {
+    const page::PageImage& page = reply.pages[i];
+    v1::ReadPagesResponse::Page* p = out->add_pages();
+    p->set_lsn(page.lsn.value());
+    p->set_image(page.bytes);
+    p->set_crc(PageCrc(request.pages[i], page.lsn, page.bytes));
+  }
+}
+
+absl::StatusOr<protocol::ReadPagesReply> FromProto(const v1::ReadPagesResponse& in,
+                                                   const protocol::ReadPagesRequest& request) {
+  if (static_cast<size_t>(in.pages_size()) != request.pages.size()) {
+    return absl::DataLossError(
+        Text(in.pages_size(), " pages came for ", request.pages.size(), " asked"));
+  }
+  protocol::ReadPagesReply reply;
+  reply.pages.reserve(request.pages.size());
+  for (int i = 0; i < in.pages_size(); ++i) {
+    const v1::ReadPagesResponse::Page& p = in.pages(i);
+    const PageNo page = request.pages[static_cast<size_t>(i)];
+    if (PageCrc(page, Lsn(p.lsn()), p.image()) != p.crc()) {
+      return absl::DataLossError(Text("page ", page, " at lsn ", p.lsn(),
+                                      ": checksum mismatch, damaged between the nodes"));
+    }
+    reply.pages.push_back({Lsn(p.lsn()), p.image()});
+  }
+  return reply;
+}
+
+}  // namespace sextant::rpc
