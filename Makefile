@@ -6,6 +6,10 @@ TEST_JOBS ?= 2
 TARGETS ?= all
 BUILD := $(if $(filter dev,$(PRESET)),build,build/$(PRESET))
 
+# Debian's gRPC and Abseil are not instrumented (docs/TESTING.md, "Sanitizers").
+export ASAN_OPTIONS ?= detect_container_overflow=0
+export TSAN_OPTIONS ?= ignore_noninstrumented_modules=1
+
 .DEFAULT_GOAL := help
 .PHONY: help setup build demo test bench lint format image compose-test clean
 

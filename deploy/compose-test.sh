@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# Brings deploy/docker-compose.yml up as a project of its own, uses it, stops a zone, cuts another off, and
+# takes everything down again. Needs the image sextant:local (make image). Non-zero on any surprise.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+export COMPOSE_PROJECT_NAME="sextanttest$$" SEXTANT_PORT=0 SEXTANT_METRICS_PORT=0
+if docker compose version >/dev/null 2>&1; then compose=(docker compose); else compose=(docker-compose); fi
+compose() { "${compose[@]}" -f docker-compose.yml "$@"; }
+
+clean_up() {
+  local code=$?
+  trap - EXIT
+  if ((code != 0)); then
+    compose ps || true
+    compose logs --tail 20 || true
+  fi
+  compose down -v --timeout 5 >/dev/null 2>&1 || true
+  ((code == 0)) && echo "compose-test: passed" || echo "compose-test: FAILED" >&2
+  exit "$code"
+}
+trap clean_up EXIT
+trap 'exit 130' INT TERM
+
+say() { echo "--- $*"; }
+sql() { compose exec -T writer sextant sql --endpoints writer:7200 --mode csv -e "$1"; }
+expect() { # what, wanted, got
+  [[ "$2" == "$3" ]] || { echo "compose-test: $1: wanted '$2', got '$3'" >&2; exit 1; }
+  echo "$1: $3"
+}
+count_healthy() {
+  compose ps -q | xargs -r docker inspect -f '{{.State.Health.Status}}' | grep -cx healthy || true
+}
+wait_healthy() { # how many
+  local deadline=$((SECONDS + 180))
+  until (($(count_healthy) == $1)); do
+    ((SECONDS < deadline)) || { echo "compose-test: not $1 healthy containers after 180 s" >&2; exit 1; }
+    sleep 1
+  done
+}
+last() { tail -n 1 | tr -d '\r'; }
+
+say "up (${compose[*]})"
+compose up -d --no-build 2>&1 | tail -n 1
+wait_healthy 7
+
+say "SQL with six of six"
+sql "CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT); INSERT INTO t VALUES (1, 'six')"
+expect "rows" 1 "$(sql 'SELECT count(*) FROM t' | last)"
+
+say "zone az1 stops"
+./az.sh stop az1
+sql "INSERT INTO t VALUES (2, 'four')"
+expect "rows" 2 "$(sql 'SELECT count(*) FROM t' | last)"
+./az.sh start az1
+wait_healthy 7
+
+say "zone az2 is cut off from the region"
+./az.sh cut az2
+sql "INSERT INTO t VALUES (3, 'four again')"
+expect "rows" 3 "$(sql 'SELECT count(*) FROM t' | last)"
+./az.sh heal az2
+
+say "zone az3 is killed, after the first two came back"
+./az.sh kill az3
+sql "INSERT INTO t VALUES (4, 'az1 and az2 hold it')"
+./az.sh start az3
+
+say "everything stops and starts: volumes keep it"
+compose stop --timeout 15 >/dev/null 2>&1
+compose start >/dev/null 2>&1
+wait_healthy 7
+expect "rows" "1,2,3,4" "$(sql 'SELECT group_concat(id) FROM (SELECT id FROM t ORDER BY id)' | last | tr -d '"')"
