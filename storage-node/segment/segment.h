@@ -1,14 +1,19 @@
 // Segment is a state machine: one copy of one protection group, on one storage node. Core.
 //
-// Inputs are its methods; duties come out of TakeOutput(). It owns no thread, clock, disk or socket, so
-// the storage node, the simulator and the unit tests drive the same object. It decides what to keep,
-// what to acknowledge and what to refuse; it never returns a page or a record itself: it says where
-// they lie (PlanPageRead, PlanLogRead), and the shell fetches them without holding anything up.
+// Inputs are its methods; duties come out of TakeOutput(). It owns no thread, clock, disk or
+// socket, so the storage node, the simulator and the unit tests drive the same object. It decides
+// what to keep, what to acknowledge and what to refuse; it never returns a page or a record itself:
+// it says where they lie (PlanPageRead, PlanLogRead), and the shell fetches them without holding
+// anything up.
 //
-// Cut: SegmentLog knows the chain and the SCL; EpochFence who may write; PageIndex which records make
-// a page; this class only routes between them and holds answers back until they are durable.
+// Cut: SegmentLog knows the chain and the SCL; EpochFence who may write; PageIndex which records
+// make a page; PendingWrites what is not durable yet; this class only routes between them and holds
+// answers back. PageFold (page_fold.h) is the shell's tool for carrying out a page plan.
 //
-// Invariants (docs/PROTOCOL.md):
+// Two tenses: what was promised (the fence) binds at once; everything else here, state() included,
+// is what the disk holds, and moves only in Persisted. Equal inputs give equal outputs.
+//
+// Invariants (docs/PROTOCOL.md, "Storage node"):
 //   - SCL counts only what the shell has reported persisted, and never spans a gap.
 //   - Once a RaiseEpoch for e+1 was taken in, nothing of an epoch <= e is accepted, even before the
 //     raise itself is durable; its reply leaves only after it is.
@@ -18,28 +23,28 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
+#include <string>
 #include <vector>
 
+#include "absl/container/btree_set.h"
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "common/base/strong_int.h"
 #include "common/log/batch.h"
 #include "common/protocol/storage_messages.h"
 #include "storage-node/segment/epoch_fence.h"
 #include "storage-node/segment/page_index.h"
+#include "storage-node/segment/pending_writes.h"
+#include "storage-node/segment/record_location.h"
 #include "storage-node/segment/segment_log.h"
 #include "storage-node/store/segment_store.h"
 
 namespace sextant::storage {
 
-// Names the party or request that an answer is for; chosen by the shell, opaque here.
-using ReplyToken = StrongInt<struct ReplyTokenTag>;
-// Names one set of duties to persist; tickets ascend.
-using PersistTicket = StrongInt<struct PersistTicketTag>;
-
 // In this order: make `persist` durable, then report Persisted(ticket). Answers in `acks` and
 // `epoch_replies` may leave at once: whatever they depend on is already durable.
 struct SegmentOutput {
-  StoreWrite persist;       // may be empty: then there is no ticket to report
+  StoreWrite persist;  // may be empty: then there is no ticket to report
   PersistTicket ticket;
   struct Ack {
     ReplyToken to;
@@ -53,8 +58,8 @@ struct SegmentOutput {
   std::vector<EpochReply> epoch_replies;
 };
 
-// Where the records lie that make a page as of a read point, oldest first. Those at or below the LSN of
-// the newest stored page version need not be fetched.
+// Where the records lie that make a page as of a read point, oldest first. Those at or below the
+// LSN of the newest stored page version need not be fetched.
 struct PageReadPlan {
   PageNo page;
   Lsn read_point;
@@ -74,34 +79,81 @@ class Segment {
  public:
   explicit Segment(SegmentState state);
 
-  // --- start-up: every stored batch in position order, then FinishRestore. `batch` is what decoding the
-  // stored bytes gave; a damaged one leaves a gap that is remembered as damage, not as absence.
+  // --- start-up: every stored batch in position order, then FinishRestore. `batch` is what
+  // decoding the stored bytes gave; a damaged one leaves a gap that is remembered as damage, not as
+  // absence.
   void Restore(LogPosition position, const absl::StatusOr<log::BatchView>& batch);
   void FinishRestore(const std::optional<LogHighWater>& high_water);
 
   // --- inputs
   // A batch whose bytes and CRCs were verified. `view` points into `bytes`.
-  void Append(const log::BatchView& view, std::shared_ptr<const std::string> bytes, ReplyToken from);
+  void Append(const log::BatchView& view, std::shared_ptr<const std::string> bytes,
+              ReplyToken from);
   void RaiseEpoch(const protocol::RaiseEpochRequest& request, ReplyToken from);
   // Everything handed out with tickets <= `ticket` is durable.
   void Persisted(PersistTicket ticket);
-  // The store refused `ticket` for want of room; nothing of it was written. Its batches are answered
-  // RESOURCE_EXHAUSTED and forgotten; tickets given out later were refused with it.
+  // The store refused `ticket` for want of room; nothing of it was written. Its batches are
+  // answered RESOURCE_EXHAUSTED and forgotten; tickets given out later were refused with it.
   void PersistRefused(PersistTicket ticket, const absl::Status& why);
 
   SegmentOutput TakeOutput();
 
   // --- queries
-  absl::StatusOr<std::vector<PageReadPlan>> PlanPageRead(const protocol::ReadPagesRequest& request) const;
+  // In the order asked for. `base_lsns`: the LSN of the version (at or below the read point) that
+  // the caller holds of each page, Lsn{0} for none; a plan then leaves out what that version
+  // contains, which spares a page of many records a long plan. Empty: the caller holds none.
+  // FAILED_PRECONDITION: fenced. UNAVAILABLE: this segment has yet to learn of the request's epoch.
+  // OUT_OF_RANGE: below PGMRPL, or not complete. INVALID_ARGUMENT: a page of another protection
+  // group.
+  absl::StatusOr<std::vector<PageReadPlan>> PlanPageRead(const protocol::ReadPagesRequest& request,
+                                                         std::span<const Lsn> base_lsns = {}) const;
+  // Only up to SCL. Errors for the epoch as above.
   absl::StatusOr<LogReadPlan> PlanLogRead(const protocol::ReadLogRequest& request) const;
   protocol::SegmentStatus Status() const;
   const SegmentState& state() const { return state_; }
 
  private:
-  struct PendingWrite;  // handed out, not yet durable: what to do once it is
+  // What batch headers told of the volume; rises only.
+  struct Told {
+    Lsn vdl;
+    Lsn pg_lsn_at_vdl;  // belongs to `vdl`
+    Lsn pgmrpl;
+  };
 
-  SegmentState state_;
-  // filled in by the implementation
+  // segment.cc: inputs
+  absl::Status CheckBatch(const log::BatchView& view) const;
+  absl::Status CheckRecord(const log::BatchHeader& batch, const log::RecordView& record) const;
+  absl::Status CheckRaise(const protocol::RaiseEpochRequest& request) const;
+  std::vector<BatchRecord> WantedRecords(const log::BatchView& view) const;
+  bool IsPromiseDurable() const;
+  PendingWrite& AfterPending();
+  void HandOut(SegmentOutput* out);
+  void Apply(PendingWrite write);
+  void ApplyBatch(const PendingBatch& batch);
+  void ApplyState(SegmentState state);
+  void Refuse(ReplyToken to, absl::Status why);
+  void ReplyToRaise(const PendingRaise& raise);
+  void Learn(const log::BatchHeader& header);
+  std::string Name() const;
+
+  // segment_reads.cc: queries
+  absl::Status CheckReadEpoch(VolumeEpoch epoch) const;
+  absl::StatusOr<Lsn> LastRecordToRead(const protocol::ReadPagesRequest& request) const;
+
+  SegmentState state_;  // durable
+  EpochFence fence_;    // promised
+  SegmentLog log_;
+  PageIndex pages_;
+  PendingWrites pending_;
+  bool is_promise_unwritten_ = false;  // the fence holds what no write handed out carries
+  Told told_;
+  uint64_t log_bytes_ = 0;
+  bool is_damaged_ = false;
+
+  absl::btree_set<ReplyToken> acks_due_;  // answered OK with the SCL at the next TakeOutput
+  std::vector<SegmentOutput::Ack> refusals_;
+  std::vector<SegmentOutput::EpochReply> epoch_replies_;
+  LogPosition last_restored_;
 };
 
 }  // namespace sextant::storage

@@ -1,0 +1,62 @@
+// EpochFence decides who may write to a segment, and which records are annulled for ever. Core.
+//
+// Holds what the segment has promised: the highest volume epoch it has taken in, whose claim on it
+// that was, and every truncation it was told of. A promise binds from the moment it is made; the
+// segment makes it durable before it answers for it (segment.h). There is no lease and no vote: a
+// higher epoch wins, at once, and the older writer finds out by being refused (SIGMOD'18,
+// section 2.4).
+//
+// Invariants: the epoch never falls; truncations are never forgotten and never change.
+#pragma once
+
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/base/ids.h"
+#include "common/log/lsn.h"
+#include "common/volume/descriptor.h"
+
+namespace sextant::storage {
+
+// Whether any of `truncations` (ascending by epoch) annuls a record. Looks only at those of epochs
+// above the record's: none for what the current writer sends.
+bool IsAnnulled(const std::vector<volume::Truncation>& truncations, Lsn lsn, VolumeEpoch epoch);
+
+class EpochFence {
+ public:
+  // `truncations` ascending by epoch, as stored.
+  EpochFence(VolumeEpoch epoch, WriterId writer, std::vector<volume::Truncation> truncations);
+
+  // Whether a batch of `epoch` may be taken. FAILED_PRECONDITION: it is lower (the sender is fenced
+  // for good) or higher (this segment must be told of that epoch first).
+  absl::Status Admit(VolumeEpoch epoch) const;
+
+  // Claims `epoch` for `writer` and adds the truncations not yet known; true if that changed
+  // anything. FAILED_PRECONDITION: a higher epoch was promised already, or this one to another
+  // writer. INVALID_ARGUMENT: a truncation is malformed or of an epoch above `epoch`. ABORTED: a
+  // truncation contradicts a known one of its epoch. After an error nothing has changed.
+  absl::StatusOr<bool> Raise(VolumeEpoch epoch, WriterId writer,
+                             const std::vector<volume::Truncation>& truncations);
+
+  // Those of `truncations` whose epoch this fence knows no truncation of.
+  std::vector<volume::Truncation> Unknown(const std::vector<volume::Truncation>& truncations) const;
+
+  bool Annuls(Lsn lsn, VolumeEpoch record_epoch) const {
+    return IsAnnulled(truncations_, lsn, record_epoch);
+  }
+
+  VolumeEpoch epoch() const { return epoch_; }
+  WriterId writer() const { return writer_; }
+  const std::vector<volume::Truncation>& truncations() const { return truncations_; }
+
+ private:
+  absl::Status CheckClaim(VolumeEpoch epoch, WriterId writer) const;
+  absl::Status CheckTruncation(const volume::Truncation& truncation, VolumeEpoch claimed) const;
+
+  VolumeEpoch epoch_;
+  WriterId writer_;
+  std::vector<volume::Truncation> truncations_;  // ascending by epoch, one per epoch
+};
+
+}  // namespace sextant::storage

@@ -1,0 +1,45 @@
+// PageIndex knows which records make a page, for all pages of one segment. Core.
+//
+// LSNs only, eight bytes a record: SegmentLog knows where they lie. Holds every durable record that
+// is not annulled, also those ahead of a gap: whether a page may be read at all is decided by the
+// SCL.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "absl/container/btree_map.h"
+#include "common/base/ids.h"
+#include "common/log/lsn.h"
+
+namespace sextant::storage {
+
+class PageIndex {
+ public:
+  // LSNs above this do not fit: one bit of an entry tells a full image.
+  static constexpr Lsn kMaxLsn{UINT64_MAX >> 1};
+
+  // Each (page, lsn) is added once, in any order.
+  void Add(PageNo page, Lsn lsn, bool is_full_image);
+  // Forgets the records of these LSNs, given ascending.
+  void Remove(const std::vector<Lsn>& lsns);
+
+  // The records that make `page` as of `through`, oldest first, for somebody who holds the page as
+  // of `base` (Lsn{0}: holds nothing): those in (base, through], from the last full image among
+  // them on.
+  std::vector<Lsn> Plan(PageNo page, Lsn base, Lsn through) const;
+
+  size_t page_count() const { return pages_.size(); }
+
+ private:
+  // LSN times two, plus one for a full image: sorts by LSN.
+  using Entry = uint64_t;
+  static Lsn LsnOf(Entry entry) { return Lsn(entry >> 1); }
+  static bool IsFullImage(Entry entry) { return (entry & 1) != 0; }
+  // Sorts behind every entry at or below `lsn` and before every other.
+  static Entry EndOf(Lsn lsn) { return lsn >= kMaxLsn ? UINT64_MAX : (lsn.value() << 1 | 1); }
+
+  absl::btree_map<PageNo, std::vector<Entry>> pages_;  // entries ascend, none empty
+};
+
+}  // namespace sextant::storage

@@ -1,0 +1,299 @@
+// See segment.h. Inputs and start-up; the queries are in segment_reads.cc.
+#include "storage-node/segment/segment.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "common/base/check.h"
+#include "common/base/status.h"
+#include "common/base/text.h"
+
+namespace sextant::storage {
+namespace {
+
+// Bytes of a batch as it was stored, from its decoded form.
+uint64_t StoredBytes(const log::BatchView& view) {
+  return view.entries.empty() ? 0 : view.entries.front().offset + view.header.body_bytes;
+}
+
+}  // namespace
+
+Segment::Segment(SegmentState state)
+    : state_(std::move(state)), fence_(state_.epoch, state_.writer, state_.truncations) {}
+
+std::string Segment::Name() const {
+  return Text("segment ", FormatVolumeId(state_.segment.volume), "/", state_.segment.pg);
+}
+
+// --- start-up
+
+void Segment::Restore(LogPosition position, const absl::StatusOr<log::BatchView>& batch) {
+  SEXTANT_CHECK(position > last_restored_) << position << " after " << last_restored_;
+  if (position != last_restored_.Next()) is_damaged_ = true;  // some are missing in between
+  last_restored_ = position;
+  if (!batch.ok() || batch->header.volume != state_.segment.volume ||
+      batch->header.pg != state_.segment.pg) {
+    is_damaged_ = true;
+    return;
+  }
+  PendingBatch stored{.position = position, .header = batch->header};
+  for (const log::BatchView::Entry& entry : batch->entries) {
+    stored.records.push_back({entry.record.header, entry.offset, entry.size});
+  }
+  stored.stored_bytes = StoredBytes(*batch);
+  ApplyBatch(stored);
+}
+
+void Segment::FinishRestore(const std::optional<LogHighWater>& high_water) {
+  const LogHighWater mark = high_water.value_or(LogHighWater{.segment = state_.segment});
+  // The mark and the log are written together: any difference is damage.
+  if (mark.last_position != last_restored_) is_damaged_ = true;
+  // A truncation learned after the mark was written may rightly have taken SCL below it.
+  const bool is_mark_annulled = IsAnnulled(state_.truncations, mark.scl, VolumeEpoch());
+  if (log_.scl() < mark.scl && !is_mark_annulled) is_damaged_ = true;
+  pending_ = PendingWrites(std::max(mark.last_position, last_restored_));
+}
+
+// --- appending
+
+absl::Status Segment::CheckRecord(const log::BatchHeader& batch,
+                                  const log::RecordView& record) const {
+  const log::RecordHeader& header = record.header;
+  const volume::Geometry& geometry = state_.descriptor.geometry;
+  if (header.epoch > batch.epoch) {
+    return absl::InvalidArgumentError(Text(Name(), ": lsn ", header.lsn, " of epoch ", header.epoch,
+                                           " in a batch of epoch ", batch.epoch));
+  }
+  if (geometry.PgOf(header.page) != state_.segment.pg) {
+    return absl::InvalidArgumentError(Text(Name(), ": lsn ", header.lsn, " changes page ",
+                                           header.page, " of another protection group"));
+  }
+  if (header.lsn > PageIndex::kMaxLsn) {
+    return absl::InvalidArgumentError(Text(Name(), ": lsn ", header.lsn, " is too large"));
+  }
+  if (header.is_full_image && record.payload.size() != geometry.page_bytes) {
+    return absl::InvalidArgumentError(Text(Name(), ": lsn ", header.lsn, " is a page of ",
+                                           record.payload.size(), " bytes, the volume's have ",
+                                           geometry.page_bytes));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Segment::CheckBatch(const log::BatchView& view) const {
+  const log::BatchHeader& header = view.header;
+  if (header.volume != state_.segment.volume || header.pg != state_.segment.pg) {
+    return absl::InvalidArgumentError(
+        Text(Name(), ": batch is for ", FormatVolumeId(header.volume), "/", header.pg));
+  }
+  RETURN_IF_ERROR(fence_.Admit(header.epoch));
+  if (header.membership != state_.membership.epoch) {
+    return absl::FailedPreconditionError(
+        Text(Name(), ": membership epoch is ", state_.membership.epoch, ", the batch's ",
+             header.membership, ": refresh the view of the protection group"));
+  }
+  if (header.pg_lsn_at_vdl > header.vdl) {
+    return absl::InvalidArgumentError(Text(Name(), ": batch says that lsn ", header.pg_lsn_at_vdl,
+                                           " is at or below VDL ", header.vdl));
+  }
+  for (const log::BatchView::Entry& entry : view.entries) {
+    RETURN_IF_ERROR(CheckRecord(header, entry.record));
+  }
+  return absl::OkStatus();
+}
+
+std::vector<BatchRecord> Segment::WantedRecords(const log::BatchView& view) const {
+  std::vector<BatchRecord> wanted;
+  wanted.reserve(view.entries.size());
+  for (const log::BatchView::Entry& entry : view.entries) {
+    const log::RecordHeader& header = entry.record.header;
+    if (!log_.Wants(header.lsn) || fence_.Annuls(header.lsn, header.epoch)) continue;
+    wanted.push_back({header, entry.offset, entry.size});
+  }
+  return wanted;
+}
+
+void Segment::Append(const log::BatchView& view, std::shared_ptr<const std::string> bytes,
+                     ReplyToken from) {
+  if (absl::Status status = CheckBatch(view); !status.ok()) return Refuse(from, std::move(status));
+  std::vector<BatchRecord> wanted = WantedRecords(view);
+  const bool is_new = std::any_of(wanted.begin(), wanted.end(), [this](const BatchRecord& record) {
+    return !pending_.IsPending(record.header.lsn);
+  });
+  if (is_new) {
+    pending_.round().ack_to.insert(from);
+    pending_.Add({.header = view.header,
+                  .records = std::move(wanted),
+                  .stored_bytes = bytes->size(),
+                  .bytes = std::move(bytes)});
+    return;
+  }
+  // A heartbeat, or a batch that is held or on its way to the disk: nothing to store.
+  Learn(view.header);
+  if (wanted.empty() && IsPromiseDurable()) {
+    acks_due_.insert(from);
+  } else {
+    AfterPending().ack_to.insert(from);
+  }
+}
+
+void Segment::Refuse(ReplyToken to, absl::Status why) {
+  protocol::AppendAck ack{.segment = state_.segment,
+                          .epoch = fence_.epoch(),
+                          .scl = log_.scl(),
+                          .status = std::move(why)};
+  refusals_.push_back({.to = to, .ack = std::move(ack)});
+}
+
+// --- raising the epoch
+
+absl::Status Segment::CheckRaise(const protocol::RaiseEpochRequest& request) const {
+  if (request.segment != state_.segment) {
+    return absl::InvalidArgumentError(Text(Name(), ": request is for ",
+                                           FormatVolumeId(request.segment.volume), "/",
+                                           request.segment.pg));
+  }
+  // VDL is never truncated: what a writer once called durable outlives any recovery.
+  for (const volume::Truncation& truncation : fence_.Unknown(request.truncations)) {
+    if (told_.pg_lsn_at_vdl > truncation.vdl && told_.pg_lsn_at_vdl <= truncation.upper) {
+      return absl::InvalidArgumentError(
+          Text(Name(), ": truncation of (", truncation.vdl, ", ", truncation.upper, "] by epoch ",
+               truncation.epoch, " would annul lsn ", told_.pg_lsn_at_vdl,
+               ", which is durable: VDL ", told_.vdl, " was announced"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+void Segment::RaiseEpoch(const protocol::RaiseEpochRequest& request, ReplyToken from) {
+  if (absl::Status status = CheckRaise(request); !status.ok()) {
+    epoch_replies_.push_back({from, std::move(status)});
+    return;
+  }
+  const absl::StatusOr<bool> is_changed =
+      fence_.Raise(request.epoch, request.writer, request.truncations);
+  if (!is_changed.ok()) {
+    epoch_replies_.push_back({from, is_changed.status()});
+    return;
+  }
+  if (*is_changed) is_promise_unwritten_ = true;
+  const PendingRaise raise{from, request.epoch, request.writer};
+  if (IsPromiseDurable()) {
+    ReplyToRaise(raise);
+  } else {
+    AfterPending().raises.push_back(raise);
+  }
+}
+
+void Segment::ReplyToRaise(const PendingRaise& raise) {
+  if (state_.epoch == raise.epoch && state_.writer == raise.writer) {
+    epoch_replies_.push_back({raise.from, Status()});
+    return;
+  }
+  epoch_replies_.push_back({raise.from, absl::FailedPreconditionError(Text(
+                                            Name(), ": volume epoch ", state_.epoch,
+                                            " was claimed before ", raise.epoch, " was durable"))});
+}
+
+bool Segment::IsPromiseDurable() const {
+  return fence_.epoch() == state_.epoch && fence_.writer() == state_.writer &&
+         fence_.truncations() == state_.truncations;
+}
+
+// The write whose being durable implies that everything taken in so far is, the promise included.
+PendingWrite& Segment::AfterPending() {
+  PendingWrite* newest = pending_.newest();
+  return is_promise_unwritten_ || newest == nullptr ? pending_.round() : *newest;
+}
+
+// --- output and what became of it
+
+SegmentOutput Segment::TakeOutput() {
+  SegmentOutput out;
+  if (!pending_.round().empty()) HandOut(&out);
+  for (ReplyToken to : std::exchange(acks_due_, {})) {
+    out.acks.push_back({to, {.segment = state_.segment, .epoch = state_.epoch, .scl = log_.scl()}});
+  }
+  for (SegmentOutput::Ack& refusal : refusals_) out.acks.push_back(std::move(refusal));
+  refusals_.clear();
+  out.epoch_replies = std::exchange(epoch_replies_, {});
+  return out;
+}
+
+void Segment::HandOut(SegmentOutput* out) {
+  PendingWrite& write = pending_.HandOut();
+  out->ticket = write.ticket;
+  for (PendingBatch& batch : write.batches) {
+    out->persist.log.push_back({state_.segment, batch.position, std::move(batch.bytes)});
+  }
+  if (!write.batches.empty()) {
+    out->persist.high_water.push_back(
+        {.segment = state_.segment, .last_position = pending_.last_position(), .scl = log_.scl()});
+  }
+  if (is_promise_unwritten_) {
+    write.state = state_;
+    write.state->epoch = fence_.epoch();
+    write.state->writer = fence_.writer();
+    write.state->truncations = fence_.truncations();
+    out->persist.states.push_back(*write.state);
+    is_promise_unwritten_ = false;
+  }
+  SEXTANT_CHECK(!out->persist.empty()) << Name() << " has answers that wait for nothing";
+}
+
+void Segment::Persisted(PersistTicket ticket) {
+  while (std::optional<PendingWrite> write = pending_.TakePersisted(ticket)) {
+    Apply(*std::move(write));
+  }
+}
+
+void Segment::Apply(PendingWrite write) {
+  for (const PendingBatch& batch : write.batches) ApplyBatch(batch);
+  if (write.state.has_value()) ApplyState(*std::move(write.state));
+  for (const PendingRaise& raise : write.raises) ReplyToRaise(raise);
+  acks_due_.merge(write.ack_to);
+}
+
+void Segment::ApplyBatch(const PendingBatch& batch) {
+  log_bytes_ += batch.stored_bytes;
+  Learn(batch.header);
+  for (const BatchRecord& record : batch.records) {
+    const log::RecordHeader& header = record.header;
+    // Asked again: an earlier write may have brought it, or a truncation annulled it, since.
+    if (!log_.Wants(header.lsn) || IsAnnulled(state_.truncations, header.lsn, header.epoch))
+      continue;
+    log_.Insert({header.lsn, batch.position, record.offset, record.size}, header.prev_pg_lsn,
+                header.epoch);
+    pages_.Add(header.page, header.lsn, header.is_full_image);
+  }
+}
+
+void Segment::ApplyState(SegmentState state) {
+  SEXTANT_CHECK(state.epoch >= state_.epoch) << Name() << ": epoch " << state.epoch;
+  const EpochFence before(state_.epoch, state_.writer, state_.truncations);
+  for (const volume::Truncation& truncation : before.Unknown(state.truncations)) {
+    pages_.Remove(log_.Truncate(truncation));
+  }
+  state_ = std::move(state);
+}
+
+void Segment::PersistRefused(PersistTicket ticket, const absl::Status& why) {
+  const absl::Status refusal = absl::ResourceExhaustedError(
+      Text(Name(), ": not stored, no room on the node's disk: ", View(why.message())));
+  for (const PendingWrite& write : pending_.TakeRefused(ticket)) {
+    for (ReplyToken to : write.ack_to) Refuse(to, refusal);
+    for (const PendingRaise& raise : write.raises) epoch_replies_.push_back({raise.from, refusal});
+    // The promise stays; the next write carries it, before anything of the new epoch is
+    // acknowledged.
+    if (write.state.has_value()) is_promise_unwritten_ = true;
+  }
+}
+
+void Segment::Learn(const log::BatchHeader& header) {
+  if (header.vdl > told_.vdl) {
+    told_.vdl = header.vdl;
+    told_.pg_lsn_at_vdl = std::max(told_.pg_lsn_at_vdl, header.pg_lsn_at_vdl);
+  }
+  told_.pgmrpl = std::max(told_.pgmrpl, header.pgmrpl);
+}
+
+}  // namespace sextant::storage

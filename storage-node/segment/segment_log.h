@@ -1,0 +1,75 @@
+// SegmentLog knows which records a segment holds, and its SCL. Core.
+//
+// SCL (segment complete LSN): the highest LSN such that the segment holds every record of its
+// protection group up to it. The back link by protection group proves it: the record above SCL
+// joins the chain when its link names SCL (SIGMOD'17, section 4.1). Records that arrive above a gap
+// wait ahead of the chain.
+//
+// Only durable records are put in here, and no annulled one; that is the caller's promise. Payloads
+// are not held, only where they lie: 32 bytes a record in the chain, appended in order.
+//
+// Invariants: chain and records ahead ascend; every record ahead lies above SCL; each link of the
+// chain names the record before it; of an LSN at or below SCL nothing remains to be learned.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <vector>
+
+#include "absl/container/btree_map.h"
+#include "common/base/ids.h"
+#include "common/log/lsn.h"
+#include "common/volume/descriptor.h"
+#include "storage-node/segment/record_location.h"
+
+namespace sextant::storage {
+
+class SegmentLog {
+ public:
+  // Whether a record of this LSN would add anything. At or below SCL it is held already, or the
+  // chain proves that the volume has no such record (a leftover of a fenced writer).
+  bool Wants(Lsn lsn) const { return lsn > scl() && !ahead_.contains(lsn); }
+
+  // Takes in one durable record that is wanted.
+  void Insert(const RecordLocation& at, Lsn prev_pg_lsn, VolumeEpoch epoch);
+
+  // Drops what `truncation` annuls, and returns those LSNs, ascending. SCL falls to the last record
+  // kept below the first one dropped from the chain; what then links to it joins the chain.
+  std::vector<Lsn> Truncate(const volume::Truncation& truncation);
+
+  Lsn scl() const { return chain_.empty() ? Lsn() : chain_.back().at.lsn; }
+  uint64_t records_ahead() const { return ahead_.size(); }
+  uint64_t size() const { return chain_.size() + ahead_.size(); }
+
+  // Where a record lies that is held, in the chain or ahead of it.
+  std::optional<RecordLocation> Find(Lsn lsn) const;
+
+  // The chain's records in (after, through], ascending: all, or if they are larger than max_bytes
+  // as many as fit, but at least one. `*is_last`: no more lie in the range.
+  std::vector<RecordLocation> Range(Lsn after, Lsn through, uint64_t max_bytes,
+                                    bool* is_last) const;
+
+ private:
+  struct Chained {
+    RecordLocation at;
+    VolumeEpoch epoch;
+  };
+  struct Ahead {
+    RecordLocation at;
+    Lsn prev_pg_lsn;
+    VolumeEpoch epoch;
+  };
+  using Chain = std::deque<Chained>;
+
+  // First of the chain above `lsn`.
+  Chain::const_iterator FirstAbove(Lsn lsn) const;
+  // Moves into the chain what links to it.
+  void Extend();
+  void CutChain(const volume::Truncation& truncation, std::vector<Lsn>* dropped);
+
+  Chain chain_;
+  absl::btree_map<Lsn, Ahead> ahead_;
+};
+
+}  // namespace sextant::storage

@@ -1,0 +1,105 @@
+// See segment.h. The queries: what lies where, and whether it may be asked for.
+#include <algorithm>
+#include <utility>
+
+#include "common/base/check.h"
+#include "common/base/status.h"
+#include "common/base/text.h"
+#include "storage-node/segment/segment.h"
+
+namespace sextant::storage {
+
+absl::Status Segment::CheckReadEpoch(VolumeEpoch epoch) const {
+  if (epoch < fence_.epoch()) {
+    return absl::FailedPreconditionError(Text(Name(), ": fenced, the read's volume epoch ", epoch,
+                                              " was succeeded by ", fence_.epoch()));
+  }
+  // A promise that is not durable yet could be forgotten in a crash: it answers for nothing.
+  if (epoch > state_.epoch) {
+    return absl::UnavailableError(Text(Name(), ": behind, at volume epoch ", state_.epoch,
+                                       ", the read's is ", epoch, ": read elsewhere"));
+  }
+  return absl::OkStatus();
+}
+
+// The protection group's last LSN at or below the read point, if this segment is complete through
+// it. Nothing above it belongs to the read, even if something lies here (a fenced writer's
+// leftover).
+absl::StatusOr<Lsn> Segment::LastRecordToRead(const protocol::ReadPagesRequest& request) const {
+  const Lsn scl = log_.scl();
+  if (request.pg_lsn.has_value()) {
+    if (*request.pg_lsn > request.read_point) {
+      return absl::InvalidArgumentError(Text(Name(), ": lsn ", *request.pg_lsn,
+                                             " is not at or below the read point ",
+                                             request.read_point));
+    }
+    if (scl >= *request.pg_lsn) return *request.pg_lsn;
+  } else {
+    if (request.read_point <= scl) return request.read_point;
+    if (request.read_point <= told_.vdl && scl >= told_.pg_lsn_at_vdl) {
+      return std::min(request.read_point, told_.pg_lsn_at_vdl);
+    }
+  }
+  return absl::OutOfRangeError(Text(Name(), ": not complete through read point ",
+                                    request.read_point, ", scl is ", scl, ": read elsewhere"));
+}
+
+absl::StatusOr<std::vector<PageReadPlan>> Segment::PlanPageRead(
+    const protocol::ReadPagesRequest& request, std::span<const Lsn> base_lsns) const {
+  RETURN_IF_ERROR(CheckReadEpoch(request.epoch));
+  if (!base_lsns.empty() && base_lsns.size() != request.pages.size()) {
+    return absl::InvalidArgumentError(Text(Name(), ": ", base_lsns.size(), " base versions for ",
+                                           request.pages.size(), " pages"));
+  }
+  if (request.read_point < told_.pgmrpl) {
+    return absl::OutOfRangeError(Text(Name(), ": read point ", request.read_point,
+                                      " is too old, versions are kept from ", told_.pgmrpl, " on"));
+  }
+  ASSIGN_OR_RETURN(const Lsn last, LastRecordToRead(request));
+  const volume::Geometry& geometry = state_.descriptor.geometry;
+  const bool may_store = request.read_point <= told_.vdl && log_.scl() >= told_.pg_lsn_at_vdl;
+  std::vector<PageReadPlan> plans;
+  plans.reserve(request.pages.size());
+  for (size_t i = 0; i < request.pages.size(); ++i) {
+    const PageNo page = request.pages[i];
+    if (geometry.PgOf(page) != state_.segment.pg) {
+      return absl::InvalidArgumentError(
+          Text(Name(), ": page ", page, " belongs to protection group ", geometry.PgOf(page)));
+    }
+    PageReadPlan plan{.page = page, .read_point = request.read_point, .may_store = may_store};
+    for (Lsn lsn : pages_.Plan(page, base_lsns.empty() ? Lsn() : base_lsns[i], last)) {
+      const std::optional<RecordLocation> at = log_.Find(lsn);
+      SEXTANT_CHECK(at.has_value()) << Name() << ": lsn " << lsn << " is indexed and not held";
+      plan.records.push_back(*at);
+    }
+    plans.push_back(std::move(plan));
+  }
+  return plans;
+}
+
+absl::StatusOr<LogReadPlan> Segment::PlanLogRead(const protocol::ReadLogRequest& request) const {
+  RETURN_IF_ERROR(CheckReadEpoch(request.epoch));
+  LogReadPlan plan{.scl = log_.scl()};
+  plan.records = log_.Range(request.after, request.through, request.max_bytes, &plan.is_last);
+  return plan;
+}
+
+protocol::SegmentStatus Segment::Status() const {
+  return {.segment = state_.segment,
+          .incarnation = state_.incarnation,
+          .descriptor = state_.descriptor,
+          .membership = state_.membership,
+          .slot = state_.slot,
+          .epoch = state_.epoch,
+          .writer = state_.writer,
+          .truncations = state_.truncations,
+          .scl = log_.scl(),
+          .known_vdl = told_.vdl,
+          .pg_lsn_at_vdl = told_.pg_lsn_at_vdl,
+          .pgmrpl = told_.pgmrpl,
+          .log_bytes = log_bytes_,
+          .records_ahead = log_.records_ahead(),
+          .is_damaged = is_damaged_};
+}
+
+}  // namespace sextant::storage
