@@ -15,12 +15,12 @@ libraries=(
   libabsl-dev libc-ares-dev libre2-dev zlib1g-dev libssl-dev
   librocksdb-dev libgflags-dev libsnappy-dev libzstd-dev liblz4-dev libbz2-dev
   libsqlite3-dev libspdlog-dev libfmt-dev libyaml-cpp-dev libcli11-dev nlohmann-json3-dev libedit-dev
-  prometheus-cpp-dev libcurl4-openssl-dev libcivetweb-dev
+  prometheus-cpp-dev libcurl4-openssl-dev libcivetweb-dev libcpp-httplib-dev
 )
 testing=(libgtest-dev libgmock-dev libbenchmark-dev sqlite3 python3 clang-format clang-tidy)
 runtime=(
   libgrpc++1.51 libprotobuf32 libabsl20220623 librocksdb7.8 libsqlite3-0 libspdlog1.10 libyaml-cpp0.7
-  libprometheus-cpp-core1.0 libprometheus-cpp-pull1.0 libedit2
+  libprometheus-cpp-core1.0 libprometheus-cpp-pull1.0 libcpp-httplib0.11 libedit2
 )
 
 packages=("${compiler[@]}" "${libraries[@]}" "${testing[@]}")

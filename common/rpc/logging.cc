@@ -1,6 +1,7 @@
 // See logging.h.
 #include "common/rpc/logging.h"
 
+#include <grpc/support/log.h>
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
@@ -72,6 +73,10 @@ class JsonFormatter : public spdlog::formatter {
   spdlog::pattern_formatter time_{"%Y-%m-%dT%H:%M:%S.%fZ", spdlog::pattern_time_type::utc, ""};
 };
 
+// gRPC's own lines. What it calls an error (a refused connection) is news about a peer, which
+// whoever made the call reports with its context; so they are for the curious.
+void LogFromGrpc(gpr_log_func_args* args) { spdlog::debug("grpc: {}", args->message); }
+
 }  // namespace
 
 void internal::AppendField(std::string_view key, std::string_view value, std::string* out) {
@@ -120,6 +125,7 @@ absl::Status SetUpLogging(const LogOptions& options) {
   logger->set_level(level);
   logger->flush_on(spdlog::level::info);
   spdlog::set_default_logger(std::move(logger));
+  gpr_set_log_function(&LogFromGrpc);
   return absl::OkStatus();
 }
 

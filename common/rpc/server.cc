@@ -4,7 +4,6 @@
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/health_check_service_interface.h>
-#include <prometheus/exposer.h>
 #include <prometheus/registry.h>
 #include <pthread.h>
 #include <signal.h>
@@ -12,7 +11,6 @@
 
 #include <chrono>
 #include <cstdio>
-#include <exception>
 #include <fstream>
 #include <mutex>
 #include <nlohmann/json.hpp>
@@ -20,6 +18,7 @@
 #include "common/base/status.h"
 #include "common/base/text.h"
 #include "common/rpc/channel.h"
+#include "common/rpc/metrics_server.h"
 
 namespace sextant::rpc {
 namespace {
@@ -85,19 +84,9 @@ class ServerImpl : public Server {
   absl::Status ExposeMetrics(const std::string& listen,
                              std::shared_ptr<prometheus::Registry> metrics,
                              std::vector<std::shared_ptr<prometheus::Collectable>> collectables) {
-    try {
-      exposer_ = std::make_unique<prometheus::Exposer>(listen);
-    } catch (const std::exception& e) {
-      return absl::UnavailableError(
-          Text("cannot serve metrics on ", listen,
-               ": the port is taken, or the address is not of this host (", e.what(), ")"));
-    }
-    collectables_ = std::move(collectables);
-    if (metrics != nullptr) collectables_.push_back(std::move(metrics));
-    for (const auto& collectable : collectables_) exposer_->RegisterCollectable(collectable);
-    const std::vector<int> ports = exposer_->GetListeningPorts();
-    if (ports.empty()) return absl::UnavailableError(Text("no metrics port bound on ", listen));
-    metrics_address_ = WithPort(listen, ports.front());
+    if (metrics != nullptr) collectables.push_back(std::move(metrics));
+    ASSIGN_OR_RETURN(metrics_, MetricsServer::Start(listen, std::move(collectables)));
+    metrics_address_ = WithPort(listen, metrics_->port());
     return absl::OkStatus();
   }
 
@@ -117,7 +106,7 @@ class ServerImpl : public Server {
       server_->Shutdown(std::chrono::system_clock::now() + std::chrono::milliseconds(grace_ms));
       server_->Wait();
     }
-    exposer_.reset();
+    metrics_.reset();
   }
   void Stop() { Stop(kDefaultGraceMs); }
 
@@ -125,8 +114,7 @@ class ServerImpl : public Server {
   static constexpr int kDefaultGraceMs = 3000;
 
   std::unique_ptr<grpc::Server> server_;
-  std::unique_ptr<prometheus::Exposer> exposer_;
-  std::vector<std::shared_ptr<prometheus::Collectable>> collectables_;  // the exposer holds weakly
+  std::unique_ptr<MetricsServer> metrics_;
   std::string address_;
   std::string metrics_address_;
   std::mutex stop_mutex_;
