@@ -1,17 +1,19 @@
-// SegmentStore: the durable seam of a storage node, one per process for all its segments. Core header.
+// SegmentStore: the durable seam of a storage node, one per process for all its segments. Core
+// header.
 //
 // What a segment must keep, and the order in which it must become durable, with no word of how. Two
-// implementations: RocksDB (rocksdb_store.h) and memory (memory_store.h), the latter with a crash that
-// drops what was not synced. Layout on disk: docs/FORMATS.md, "Storage node directory".
+// implementations: RocksDB (rocksdb_store.h) and memory (memory_store.h), the latter with a crash
+// that drops what was not synced. Layout on disk: docs/FORMATS.md, "Storage node directory".
 //
-// The log of a segment is a dense sequence of batches, numbered by LogPosition from 1 in the order in
-// which they were stored (not LSN order: gossip and retries may bring older records later). Page
+// The log of a segment is a dense sequence of batches, numbered by LogPosition from 1 in the order
+// in which they were stored (not LSN order: gossip and retries may bring older records later). Page
 // versions are a cache of the log's application and need no sync while that log is kept.
 //
-// Thread-safety: every method may be called from any thread; Commit is called by one thread at a time.
-// Errors: after the first failed write or sync Commit and WritePage return that same error for ever
-// (a sync is never retried: PostgreSQL 2018, ATC'20) and the process must end. RESOURCE_EXHAUSTED from
-// Commit is the exception: refused before anything was written, for want of room on the disk.
+// Thread-safety: every method may be called from any thread; Commit is called by one thread at a
+// time. Errors: after the first failed write or sync Commit and WritePage return that same error
+// for ever (a sync is never retried: PostgreSQL 2018, ATC'20) and the process must end.
+// RESOURCE_EXHAUSTED from Commit is the exception: refused before anything was written, for want of
+// room on the disk.
 #pragma once
 
 #include <cstdint>
@@ -48,8 +50,8 @@ struct SegmentState {
   bool operator==(const SegmentState&) const = default;
 };
 
-// How far a segment's log reached, kept apart from the log so that "never had it" and "had it, lost or
-// damaged" can be told apart when the log is read back.
+// How far a segment's log reached, kept apart from the log so that "never had it" and "had it, lost
+// or damaged" can be told apart when the log is read back.
 struct LogHighWater {
   SegmentId segment;
   LogPosition last_position;
@@ -82,7 +84,8 @@ class SegmentStore {
   virtual absl::StatusOr<std::vector<SegmentState>> LoadStates() = 0;
   // The high-water mark of one segment; nullopt before its first append.
   virtual absl::StatusOr<std::optional<LogHighWater>> LoadHighWater(SegmentId segment) = 0;
-  // Calls `visit` for each stored batch in position order. Bytes are as stored: the caller verifies.
+  // Calls `visit` for each stored batch in position order. Bytes are as stored: the caller
+  // verifies.
   virtual absl::Status ScanLog(
       SegmentId segment,
       const std::function<void(LogPosition, std::shared_ptr<const std::string>)>& visit) = 0;
@@ -92,8 +95,8 @@ class SegmentStore {
   virtual absl::StatusOr<std::string> ReadRecord(SegmentId segment, LogPosition position,
                                                  uint32_t offset, uint32_t size) = 0;
 
-  // Newest stored version of a page with LSN <= `at_or_below`; nullopt if there is none. DATA_LOSS: its
-  // checksum (over volume, pg, page, LSN and bytes) does not match.
+  // Newest stored version of a page with LSN <= `at_or_below`; nullopt if there is none. DATA_LOSS:
+  // its checksum (over volume, pg, page, LSN and bytes) does not match.
   virtual absl::StatusOr<std::optional<page::PageImage>> ReadPage(SegmentId segment, PageNo page,
                                                                   Lsn at_or_below) = 0;
   // Keeps a materialised version, not synced.

@@ -1,0 +1,295 @@
+// The RocksDB store on bad days: power loss, damaged files, failed syncs, the wrong directory.
+#include "storage-node/store/rocksdb_store.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <sstream>
+
+#include "common/base/prng.h"
+#include "common/base/text.h"
+#include "storage-node/store/fault_injection_env.h"
+
+namespace sextant::storage {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+
+class RocksDbStoreTest : public ::testing::Test {
+ protected:
+  RocksDbStoreTest() {
+    std::string name = ::testing::TempDir() + "/rocksdb_store_XXXXXX";
+    parent_ = ::mkdtemp(name.data());
+    options_.directory = parent_ + "/node";
+    options_.node = "az1-a";
+    options_.zone = "az1";
+  }
+  ~RocksDbStoreTest() override {
+    store_.reset();
+    fs::remove_all(parent_);
+  }
+
+  absl::Status Open() {
+    store_.reset();
+    auto store = OpenRocksDbStore(options_);
+    if (store.ok()) store_ = *std::move(store);
+    return store.status();
+  }
+  void UseFaults() {
+    faults_ = std::make_shared<FaultInjectionFileSystem>();
+    env_ = NewFaultInjectionEnv(faults_);
+    options_.env = env_.get();
+  }
+  absl::Status Append(uint64_t position, std::string bytes) {
+    StoreWrite write;
+    write.log.push_back(
+        {segment_, LogPosition(position), std::make_shared<const std::string>(std::move(bytes))});
+    write.high_water.push_back({segment_, LogPosition(position), Lsn(position)});
+    return store_->Commit(write);
+  }
+  std::map<uint64_t, std::string> Scan() {
+    std::map<uint64_t, std::string> found;
+    const absl::Status status = store_->ScanLog(
+        segment_, [&](LogPosition position, auto bytes) { found[position.value()] = *bytes; });
+    EXPECT_TRUE(status.ok()) << status;
+    return found;
+  }
+  uint64_t HighWater() {
+    const auto mark = store_->LoadHighWater(segment_);
+    EXPECT_TRUE(mark.ok()) << mark.status();
+    return mark.ok() && mark->has_value() ? (*mark)->last_position.value() : 0;
+  }
+  // The files of the store with that suffix.
+  std::vector<fs::path> Files(const std::string& suffix) {
+    std::vector<fs::path> found;
+    for (const auto& entry : fs::directory_iterator(options_.directory + "/rocksdb")) {
+      if (entry.path().extension() == suffix) found.push_back(entry.path());
+    }
+    return found;
+  }
+  // Flips a bit of the first place where `needle` stands in one of the files; false if nowhere.
+  static bool Damage(const std::vector<fs::path>& files, const std::string& needle) {
+    for (const fs::path& path : files) {
+      std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+      std::ostringstream all;
+      all << file.rdbuf();
+      const size_t at = all.str().find(needle);
+      if (at == std::string::npos) continue;
+      file.clear();
+      file.seekp(static_cast<std::streamoff>(at));
+      file.put(static_cast<char>(needle[0] ^ 0x20));
+      return true;
+    }
+    return false;
+  }
+
+  const SegmentId segment_{VolumeId(0xabcdef), PgId(3)};
+  std::string parent_;
+  RocksDbStoreOptions options_;
+  std::shared_ptr<FaultInjectionFileSystem> faults_;
+  std::unique_ptr<rocksdb::Env> env_;
+  std::unique_ptr<SegmentStore> store_;
+};
+
+// Random bytes do not compress, so a needle can be found in a table file.
+std::string Noise(Prng* prng, size_t size) {
+  std::string bytes(size, '\0');
+  for (char& c : bytes) c = static_cast<char>(prng->Next());
+  return bytes;
+}
+
+TEST_F(RocksDbStoreTest, PowerLossKeepsEveryCommitAndNothingHalf) {
+  UseFaults();
+  options_.log_memtable_bytes = 64 << 10;  // flushes and compactions among the commits
+  options_.page_memtable_bytes = 64 << 10;
+  options_.max_wal_bytes = 256 << 10;
+  Prng prng(7);
+  std::map<uint64_t, std::string> committed;
+  uint64_t next = 1;
+  for (int round = 0; round < 40; ++round) {
+    SCOPED_TRACE(round);
+    const absl::Status opened = Open();
+    ASSERT_TRUE(opened.ok()) << opened;
+    ASSERT_EQ(Scan(), committed);
+    ASSERT_EQ(HighWater(), next - 1);
+    const uint64_t commits = prng.Below(60);
+    for (uint64_t i = 0; i < commits; ++i, ++next) {
+      const std::string bytes = Noise(&prng, prng.Between(1, 6000));
+      ASSERT_TRUE(Append(next, bytes).ok());
+      committed[next] = bytes;
+      if (prng.OneIn(3)) {
+        const page::PageImage image{Lsn(next), Text("page at ", next)};
+        ASSERT_TRUE(store_->WritePage(segment_, PageNo(prng.Below(5)), image).ok());
+      }
+    }
+    faults_->Crash();
+    EXPECT_FALSE(Append(next, "too late").ok());
+    store_.reset();
+    faults_->DropUnsynced(&prng);
+  }
+  ASSERT_TRUE(Open().ok());
+  EXPECT_EQ(Scan(), committed);
+  for (uint64_t page = 0; page < 5; ++page) {  // whatever survived is what was written
+    const auto image = store_->ReadPage(segment_, PageNo(page), Lsn(UINT64_MAX));
+    ASSERT_TRUE(image.ok()) << image.status();
+    if (image->has_value()) {
+      EXPECT_EQ((*image)->bytes, Text("page at ", (*image)->lsn));
+    }
+  }
+}
+
+TEST_F(RocksDbStoreTest, ACommitCutOffByTheCrashIsWholeOrAbsent) {
+  UseFaults();
+  Prng prng(11);
+  std::map<uint64_t, std::string> expected;
+  uint64_t next = 1;
+  for (int round = 0; round < 25; ++round) {
+    SCOPED_TRACE(round);
+    const absl::Status opened = Open();
+    ASSERT_TRUE(opened.ok()) << opened;
+    const auto found = Scan();
+    if (found.size() == expected.size() + 2) {  // the unacknowledged pair survived, whole
+      expected[next] = expected[next + 1] = "pair";
+      next += 2;
+    }
+    ASSERT_EQ(found, expected);
+    ASSERT_EQ(HighWater(), next - 1);
+    const std::string bytes = Noise(&prng, 100);
+    ASSERT_TRUE(Append(next, bytes).ok());
+    expected[next++] = bytes;
+    faults_->FailNextSync(".log");
+    StoreWrite pair;
+    const auto text = std::make_shared<const std::string>("pair");
+    pair.log = {{segment_, LogPosition(next), text}, {segment_, LogPosition(next + 1), text}};
+    pair.high_water = {{segment_, LogPosition(next + 1), Lsn(next + 1)}};
+    ASSERT_FALSE(store_->Commit(pair).ok());
+    faults_->Crash();
+    store_.reset();
+    faults_->DropUnsynced(&prng);
+  }
+}
+
+TEST_F(RocksDbStoreTest, AFailedSyncIsForEver) {
+  UseFaults();
+  ASSERT_TRUE(Open().ok());
+  ASSERT_TRUE(Append(1, "kept").ok());
+  faults_->FailNextSync(".log");
+  const absl::Status first = Append(2, "unknown");
+  EXPECT_EQ(first.code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(std::string(first.message()), HasSubstr("injected sync error"));
+  EXPECT_EQ(Append(3, "refused"), first);
+  EXPECT_EQ(store_->WritePage(segment_, PageNo(1), {Lsn(1), "page"}), first);
+  EXPECT_EQ(*store_->ReadBatch(segment_, LogPosition(1)), "kept");
+}
+
+TEST_F(RocksDbStoreTest, AFailedBackgroundWriteIsForEver) {
+  UseFaults();
+  options_.log_memtable_bytes = 64 << 10;
+  ASSERT_TRUE(Open().ok());
+  faults_->FailNextAppend(".sst");
+  absl::Status status;
+  uint64_t position = 0;
+  while (status.ok() && position < 10'000) status = Append(++position, std::string(4000, 'x'));
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable) << status;
+  EXPECT_EQ(Append(position, "again"), status);
+}
+
+TEST_F(RocksDbStoreTest, DamageInTheWriteAheadLogIsNeverSilent) {
+  ASSERT_TRUE(Open().ok());
+  UseFaults();  // a closed store would flush: copy the files as a crash would leave them
+  for (uint64_t i = 1; i <= 20; ++i)
+    ASSERT_TRUE(Append(i, Text("recognisable batch ", i, ".")).ok());
+  const std::string copy = parent_ + "/copy";
+  fs::copy(options_.directory, copy, fs::copy_options::recursive);
+  store_.reset();
+  options_.directory = copy;
+  ASSERT_TRUE(Damage(Files(".log"), "recognisable batch 10."));
+  const absl::Status opened = Open();
+  if (!opened.ok()) {
+    EXPECT_EQ(opened.code(), absl::StatusCode::kDataLoss) << opened;
+    return;
+  }
+  EXPECT_EQ(HighWater(), 20u);  // the mark tells the caller what is missing or damaged
+}
+
+TEST_F(RocksDbStoreTest, DamageInATableIsNeverSilent) {
+  options_.log_memtable_bytes = 64 << 10;
+  ASSERT_TRUE(Open().ok());
+  Prng prng(5);
+  std::map<uint64_t, std::string> written;
+  for (uint64_t i = 1; i <= 100; ++i) {
+    written[i] = Noise(&prng, 6000);
+    ASSERT_TRUE(Append(i, written[i]).ok());
+  }
+  store_.reset();
+  ASSERT_TRUE(Damage(Files(".sst"), written[40].substr(100, 50)));
+  ASSERT_TRUE(Open().ok());
+  const auto found = Scan();
+  EXPECT_EQ(found.count(40), 0u);
+  EXPECT_GT(found.size(), 90u);  // only its block is lost
+  for (const auto& [position, bytes] : found) EXPECT_EQ(bytes, written[position]);
+  EXPECT_EQ(HighWater(), 100u);
+  EXPECT_EQ(store_->ReadBatch(segment_, LogPosition(40)).status().code(),
+            absl::StatusCode::kDataLoss);
+}
+
+TEST_F(RocksDbStoreTest, AMissingStoreIsNotReplacedByAnEmptyOne) {
+  ASSERT_TRUE(Open().ok());
+  for (uint64_t i = 1; i <= 20; ++i) ASSERT_TRUE(Append(i, "bytes").ok());
+  store_.reset();
+  fs::remove_all(options_.directory + "/rocksdb");
+  const absl::Status opened = Open();
+  EXPECT_FALSE(opened.ok());
+  EXPECT_FALSE(fs::exists(options_.directory + "/rocksdb/CURRENT"));
+}
+
+TEST_F(RocksDbStoreTest, AnotherNodesDirectoryIsRefused) {
+  ASSERT_TRUE(Open().ok());
+  store_.reset();
+  options_.node = "az1-b";
+  const absl::Status status = Open();
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("belongs to node az1-a in zone az1"));
+  options_.node = "az1-a";
+  EXPECT_TRUE(Open().ok());
+}
+
+TEST_F(RocksDbStoreTest, AnotherFormatIsRefused) {
+  ASSERT_TRUE(Open().ok());
+  store_.reset();
+  const std::string marker = options_.directory + "/SEXTANT";
+  std::ofstream(marker) << "kind: sextant-storage-node\nformat: 9\nnode: az1-a\nzone: az1\n";
+  const absl::Status status = Open();
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("has format 9"));
+}
+
+TEST_F(RocksDbStoreTest, AForeignDirectoryIsRefusedUntouched) {
+  fs::create_directory(options_.directory);
+  std::ofstream(options_.directory + "/letters.txt") << "dear";
+  EXPECT_EQ(Open().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(std::distance(fs::directory_iterator(options_.directory), {}), 1);
+}
+
+TEST_F(RocksDbStoreTest, AMissingParentIsAnError) {
+  options_.directory = parent_ + "/no/such";
+  const absl::Status status = Open();
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("No such file or directory"));
+}
+
+TEST_F(RocksDbStoreTest, ADirectoryInUseIsRefused) {
+  ASSERT_TRUE(Open().ok());
+  const auto second = OpenRocksDbStore(options_);
+  EXPECT_EQ(second.status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(std::string(second.status().message()), HasSubstr("in use by another process"));
+  EXPECT_TRUE(Append(1, "still works").ok());
+}
+
+}  // namespace
+}  // namespace sextant::storage
