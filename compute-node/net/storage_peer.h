@@ -1,4 +1,5 @@
-// StoragePeer: one storage node as a compute node reaches it. The seam between protocol and transport.
+// StoragePeer: one storage node as a compute node reaches it. The seam between protocol and
+// transport.
 //
 // Two implementations: gRPC (grpc_storage_peer.h) and a call in the same process
 // (embedded/local_storage_peer.h). All calls are asynchronous: they return at once and call back
@@ -25,9 +26,9 @@ class StoragePeer {
 
   virtual const std::string& node() const = 0;
 
-  // Keeps one append stream to the node from now on, reconnecting with jittered back-off. `on_up` each
-  // time the stream is ready for SendBatch; `on_down` each time it is lost, after which acks of the
-  // lost stream no longer come; up and down alternate.
+  // Keeps one append stream to the node from now on, reconnecting with jittered back-off. `on_up`
+  // each time the stream is ready for SendBatch; `on_down` each time it is lost, after which acks
+  // of the lost stream no longer come; up and down alternate.
   struct StreamEvents {
     std::function<void()> on_up;
     std::function<void(const protocol::AppendAck&)> on_ack;
