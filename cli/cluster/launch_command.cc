@@ -1,0 +1,67 @@
+// The flags of sextant-storage-node and sextant-compute-node, as a local cluster sets them.
+#include "cli/cluster/launch_command.h"
+
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+
+#include "common/base/text.h"
+
+namespace sextant::cli {
+
+absl::StatusOr<Binaries> FindBinaries() {
+  std::string folder;
+  if (const char* set = std::getenv("SEXTANT_BIN_DIR"); set != nullptr && *set != '\0') {
+    folder = set;
+  } else {
+    std::error_code error;
+    folder = std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
+    if (error)
+      return absl::NotFoundError("cannot tell where this binary lies; set SEXTANT_BIN_DIR");
+  }
+  Binaries binaries{folder + "/sextant-storage-node", folder + "/sextant-compute-node"};
+  for (const std::string& path : {binaries.storage_node, binaries.compute_node}) {
+    if (access(path.c_str(), X_OK) != 0) {
+      return absl::NotFoundError(
+          Text("there is no ", path,
+               ": build it, or set SEXTANT_BIN_DIR to the folder of the binaries"));
+    }
+  }
+  return binaries;
+}
+
+std::vector<std::string> NodeCommand(const Binaries& binaries, const std::string& dir,
+                                     const ClusterState& state, const NodeState& node,
+                                     const std::string& log_level) {
+  std::vector<std::string> command = {node.is_writer() ? binaries.compute_node
+                                                       : binaries.storage_node};
+  const auto flag = [&command](const char* name, std::string value) {
+    command.push_back(name);
+    command.push_back(std::move(value));
+  };
+  flag("--node-name", node.name);
+  flag("--listen", node.listen);
+  flag("--metrics-listen", node.metrics);
+  flag("--ready-file", ReadyPath(dir, node.name));
+  if (!log_level.empty()) flag("--log-level", log_level);
+  if (!node.is_writer()) {
+    flag("--zone", node.zone);
+    flag("--data-dir", DataPath(dir, node.name));
+    return command;
+  }
+  flag("--role", "writer");
+  for (const NodeState& storage : state.nodes) {
+    if (storage.is_writer()) continue;
+    flag("--storage-node", Text(storage.name, "@", storage.zone, "=", storage.listen));
+  }
+  if (!state.is_volume_created) {
+    command.push_back("--create-volume");
+    flag("--page-size", std::to_string(state.settings.page_bytes));
+    flag("--segment-size", std::to_string(state.settings.segment_bytes));
+    flag("--protection-groups", std::to_string(state.settings.protection_groups));
+  }
+  return command;
+}
+
+}  // namespace sextant::cli

@@ -1,0 +1,228 @@
+// Merging what the writer says of every member with what the storage nodes say of themselves.
+#include "cli/status/picture.h"
+
+#include <algorithm>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "common/base/ids.h"
+#include "common/base/text.h"
+
+namespace sextant::cli {
+namespace {
+
+std::string ShortError(const absl::Status& status) {
+  if (absl::IsDeadlineExceeded(status)) return "does not answer";
+  if (absl::IsUnavailable(status)) return "unreachable";
+  return std::string(View(status.message()));
+}
+
+NodePicture* FindOrAddNode(ClusterPicture* picture, const std::string& name,
+                           const std::string& zone) {
+  for (NodePicture& node : picture->nodes) {
+    if (node.name == name) return &node;
+  }
+  NodePicture node;
+  node.name = name;
+  node.zone = zone;
+  picture->nodes.push_back(std::move(node));
+  return &picture->nodes.back();
+}
+
+SegmentPicture* FindOrAddSegment(NodePicture* node, uint32_t pg) {
+  for (SegmentPicture& segment : node->segments) {
+    if (segment.pg == pg) return &segment;
+  }
+  node->segments.push_back(SegmentPicture{.pg = pg});
+  return &node->segments.back();
+}
+
+void AddProcesses(const ClusterState& state, ClusterPicture* picture) {
+  for (const NodeState& node : state.nodes) {
+    const std::string process(ToString(StateOf(node.process)));
+    const pid_t pid = process == "stopped" ? 0 : node.process.pid;
+    if (node.is_writer()) {
+      picture->writer.name = node.name;
+      picture->writer.process = process;
+      picture->writer.pid = pid;
+      continue;
+    }
+    NodePicture* shown = FindOrAddNode(picture, node.name, node.zone);
+    shown->process = process;
+    shown->pid = pid;
+    shown->address = node.listen;
+  }
+}
+
+void AddStorageAnswer(const v1::NodeStatus& answer, NodePicture* node, ClusterPicture* picture) {
+  for (const v1::SegmentStatus& status : answer.segments()) {
+    SegmentPicture* segment = FindOrAddSegment(node, status.segment().pg());
+    segment->state = status.is_damaged() ? "damaged" : "idle";
+    segment->scl = status.scl();
+    segment->epoch = status.epoch();
+    segment->log_bytes = status.log_bytes();
+    segment->is_damaged = status.is_damaged();
+    if (!picture->volume) picture->volume.emplace();
+    VolumePicture& volume = *picture->volume;
+    const v1::Geometry& geometry = status.descriptor_().geometry();
+    volume.id = status.segment().volume();
+    volume.epoch = std::max(volume.epoch, status.epoch());
+    volume.vdl = std::max(volume.vdl, status.known_vdl());
+    volume.page_bytes = geometry.page_bytes();
+    volume.segment_bytes = geometry.pages_per_pg() * geometry.page_bytes();
+    volume.protection_groups = std::max(volume.protection_groups, geometry.pg_count());
+  }
+}
+
+// Without a writer, the longest segment of a protection group is the measure of the others.
+void FillLagsAmongSegments(ClusterPicture* picture) {
+  std::map<uint32_t, uint64_t> longest;
+  for (const NodePicture& node : picture->nodes) {
+    for (const SegmentPicture& segment : node.segments) {
+      longest[segment.pg] = std::max(longest[segment.pg], segment.scl.value_or(0));
+    }
+  }
+  for (NodePicture& node : picture->nodes) {
+    for (SegmentPicture& segment : node.segments) {
+      if (segment.scl) segment.lag = longest[segment.pg] - *segment.scl;
+    }
+  }
+}
+
+void AddMember(const v1::PgProgress& pg, const v1::MemberProgress& member,
+               ClusterPicture* picture) {
+  NodePicture* node = FindOrAddNode(picture, member.node(), member.zone());
+  SegmentPicture* segment = FindOrAddSegment(node, pg.pg());
+  segment->state = segment->is_damaged ? "damaged" : member.state();
+  // The segment itself may know of more than it has acknowledged, and the writer of more than the
+  // node that no longer answers.
+  segment->scl = std::max(segment->scl.value_or(0), member.scl());
+  segment->lag = pg.last_lsn() > *segment->scl ? pg.last_lsn() - *segment->scl : 0;
+}
+
+void AddCompute(const v1::ComputeStatus& status, ClusterPicture* picture) {
+  WriterPicture& writer = picture->writer;
+  writer.answers = true;
+  writer.name = status.node().empty() ? writer.name : status.node();
+  writer.phase = status.phase();
+  writer.detail = status.detail();
+  writer.commits = status.commits();
+  writer.waits = status.waits();
+  writer.unacked_bytes = status.unacked_bytes();
+  writer.recovery_seconds = status.recovery_seconds();
+  if (status.phase() != "open" && status.pgs().empty()) return;  // it does not know the volume yet
+  if (!picture->volume) picture->volume.emplace();
+  VolumePicture& volume = *picture->volume;
+  volume = {status.volume(),
+            status.epoch(),
+            status.vcl(),
+            status.head(),
+            status.pgmrpl(),
+            status.vdl(),
+            status.page_bytes(),
+            status.segment_bytes(),
+            static_cast<uint32_t>(status.pgs_size()),
+            true};
+  picture->streaming_members = 6;
+  for (const v1::PgProgress& pg : status.pgs()) {
+    int streaming = 0;
+    for (const v1::MemberProgress& member : pg.members()) {
+      AddMember(pg, member, picture);
+      streaming += member.state() == "streaming";
+    }
+    picture->streaming_members = std::min(picture->streaming_members, streaming);
+  }
+}
+
+using Json = nlohmann::ordered_json;
+
+Json SegmentJson(const SegmentPicture& segment) {
+  Json json = {{"pg", segment.pg}, {"state", segment.state}};
+  json["scl"] = segment.scl ? Json(*segment.scl) : Json(nullptr);
+  json["lag"] = segment.lag ? Json(*segment.lag) : Json(nullptr);
+  json["epoch"] = segment.epoch;
+  json["log_bytes"] = segment.log_bytes;
+  json["damaged"] = segment.is_damaged;
+  return json;
+}
+
+Json NodeJson(const NodePicture& node) {
+  Json json = {{"name", node.name},  {"zone", node.zone},       {"process", node.process},
+               {"pid", node.pid},    {"address", node.address}, {"answers", node.answers},
+               {"error", node.error}};
+  json["segments"] = Json::array();
+  for (const SegmentPicture& segment : node.segments)
+    json["segments"].push_back(SegmentJson(segment));
+  return json;
+}
+
+Json VolumeJson(const VolumePicture& volume) {
+  return {{"id", FormatVolumeId(VolumeId(volume.id))},
+          {"epoch", volume.epoch},
+          {"vdl", volume.vdl},
+          {"vcl", volume.vcl},
+          {"head", volume.head},
+          {"pgmrpl", volume.pgmrpl},
+          {"page_bytes", volume.page_bytes},
+          {"segment_bytes", volume.segment_bytes},
+          {"protection_groups", volume.protection_groups},
+          {"from_writer", volume.is_from_writer}};
+}
+
+Json WriterJson(const WriterPicture& writer) {
+  return {{"name", writer.name},
+          {"process", writer.process},
+          {"pid", writer.pid},
+          {"address", writer.address},
+          {"answers", writer.answers},
+          {"error", writer.error},
+          {"phase", writer.phase},
+          {"detail", writer.detail},
+          {"commits", writer.commits},
+          {"waits", writer.waits},
+          {"unacked_bytes", writer.unacked_bytes},
+          {"recovery_seconds", writer.recovery_seconds}};
+}
+
+}  // namespace
+
+ClusterPicture MakePicture(const std::optional<ClusterState>& state,
+                           const std::vector<StorageAnswer>& storage,
+                           const std::string& compute_address, const ComputeAnswer& compute) {
+  ClusterPicture picture;
+  if (state) AddProcesses(*state, &picture);
+  for (size_t i = 0; i < storage.size() && i < picture.nodes.size(); ++i) {
+    NodePicture& node = picture.nodes[i];
+    node.answers = storage[i].ok();
+    if (storage[i].ok()) {
+      AddStorageAnswer(*storage[i], &node, &picture);
+    } else {
+      node.error = ShortError(storage[i].status());
+    }
+  }
+  FillLagsAmongSegments(&picture);
+  picture.writer.address = compute_address;
+  if (compute.ok()) {
+    AddCompute(*compute, &picture);
+  } else {
+    picture.writer.error = ShortError(compute.status());
+  }
+  const auto by_zone_and_name = [](const NodePicture& a, const NodePicture& b) {
+    return std::tie(a.zone, a.name) < std::tie(b.zone, b.name);
+  };
+  std::sort(picture.nodes.begin(), picture.nodes.end(), by_zone_and_name);
+  return picture;
+}
+
+std::string PictureToJson(const ClusterPicture& picture, bool indent) {
+  Json json;
+  json["volume"] = picture.volume ? VolumeJson(*picture.volume) : Json(nullptr);
+  json["writer"] = WriterJson(picture.writer);
+  json["streaming_members"] =
+      picture.streaming_members < 0 ? Json(nullptr) : Json(picture.streaming_members);
+  json["nodes"] = Json::array();
+  for (const NodePicture& node : picture.nodes) json["nodes"].push_back(NodeJson(node));
+  return json.dump(indent ? 2 : -1);
+}
+
+}  // namespace sextant::cli

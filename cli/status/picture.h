@@ -1,0 +1,89 @@
+// ClusterPicture: everything `cluster status` shows, gathered from processes and nodes. Plain data.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "cli/cluster/cluster_state.h"
+#include "sextant/v1/compute.pb.h"
+#include "sextant/v1/storage.pb.h"
+
+namespace sextant::cli {
+
+// One copy of a protection group. `state` is the writer's word for it (streaming, behind,
+// raising-epoch, damaged, no-space, down); where no writer answers it is "idle" for a segment whose
+// node answers and "down" for one whose node does not.
+struct SegmentPicture {
+  uint32_t pg = 0;
+  std::string state;
+  std::optional<uint64_t> scl;  // empty: nobody knows it now
+  std::optional<uint64_t> lag;  // LSNs behind the last one of its protection group
+  uint64_t epoch = 0;           // 0: the node did not answer
+  uint64_t log_bytes = 0;
+  bool is_damaged = false;
+};
+
+struct NodePicture {
+  std::string name;
+  std::string zone;
+  std::string process;  // running, stopped, paused; empty where processes are not ours to see
+  pid_t pid = 0;
+  std::string address;  // gRPC; empty where unknown
+  bool answers = false;
+  std::string error;  // why it does not
+  std::vector<SegmentPicture> segments;
+};
+
+struct WriterPicture {
+  std::string name;
+  std::string process;
+  pid_t pid = 0;
+  std::string address;
+  bool answers = false;
+  std::string error;
+  std::string phase;  // recovering, open, fenced, failed; empty when it does not answer
+  std::string detail;
+  uint64_t commits = 0;
+  uint64_t waits = 0;
+  uint64_t unacked_bytes = 0;
+  double recovery_seconds = 0;
+};
+
+struct VolumePicture {
+  uint64_t id = 0;
+  uint64_t epoch = 0;
+  uint64_t vcl = 0, head = 0, pgmrpl = 0;  // known by the writer only
+  uint64_t vdl = 0;  // without the writer: the highest that a segment was told
+  uint32_t page_bytes = 0;
+  uint64_t segment_bytes = 0;
+  uint32_t protection_groups = 0;
+  bool is_from_writer = false;
+};
+
+struct ClusterPicture {
+  std::optional<VolumePicture> volume;  // empty: nobody who answers knows of one
+  std::vector<NodePicture> nodes;       // storage nodes, by zone and name
+  WriterPicture writer;
+  // Members that stream in the protection group that has the fewest; -1 where no writer answers.
+  int streaming_members = -1;
+};
+
+using StorageAnswer = absl::StatusOr<v1::NodeStatus>;
+using ComputeAnswer = absl::StatusOr<v1::ComputeStatus>;
+
+// `state`: a local cluster's, or empty when only compute endpoints are known. `storage` answers
+// stand in the order of the state's storage nodes (empty without a state). Pure: asks nobody.
+ClusterPicture MakePicture(const std::optional<ClusterState>& state,
+                           const std::vector<StorageAnswer>& storage,
+                           const std::string& compute_address, const ComputeAnswer& compute);
+
+// The picture as JSON, complete.
+std::string PictureToJson(const ClusterPicture& picture, bool indent);
+
+}  // namespace sextant::cli
