@@ -1,4 +1,4 @@
-// See page_fold.h.
+// See page_fold.h. One link checked, one payload applied, at a time.
 #include "storage-node/segment/page_fold.h"
 
 #include <utility>
