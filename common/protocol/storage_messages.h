@@ -71,7 +71,9 @@ struct CreateSegmentRequest {
 // Claims `epoch` for `writer` and installs truncations; durable before the reply, which is the
 // segment's status after both. Used to fence, to truncate and to bring a member that was away up to
 // date. Accepted when epoch > the segment's, or equal and of the same writer; FAILED_PRECONDITION
-// otherwise.
+// otherwise. Of the segment's list and the request's the one whose last truncation is of the higher
+// epoch wins, whole: lists are never merged, since a truncation that its recovery did not finish may
+// rightly be missing from the later one.
 struct RaiseEpochRequest {
   SegmentId segment;
   VolumeEpoch epoch;

@@ -3,8 +3,9 @@
 // What the SQLite VFS and VolumeService are written against. The writer implements it over six
 // segments (writer/writer_volume.h), tests over memory. A reader will implement the read half.
 //
-// Thread-safety: all methods may be called from any thread. Appends are serialised by the caller (one
-// writer at a time: the SQL front's write ticket); a second appender gets ABORTED if pages moved.
+// Thread-safety: all methods may be called from any thread. Appends are serialised by the caller
+// (one writer at a time: the SQL front's write ticket); a second appender gets ABORTED if pages
+// moved.
 #pragma once
 
 #include <cstdint>
@@ -53,27 +54,28 @@ class PageVolume {
   // other open view by more than GC allows. OUT_OF_RANGE: snapshot too old, or above head().
   virtual absl::StatusOr<std::unique_ptr<ReadView>> OpenView(Lsn read_point) = 0;
 
-  // The page as of the view. Blocks on a miss: one round trip to one segment. A page never written is
-  // zeros at Lsn{0}. OUT_OF_RANGE: beyond the volume's end. UNAVAILABLE: no complete segment answers.
-  // DATA_LOSS: damaged everywhere it was looked for.
+  // The page as of the view. Blocks on a miss: one round trip to one segment. A page never written
+  // is zeros at Lsn{0}. OUT_OF_RANGE: beyond the volume's end. UNAVAILABLE: no complete segment
+  // answers. DATA_LOSS: damaged everywhere it was looked for.
   virtual absl::StatusOr<PageRef> ReadPage(const ReadView& view, PageNo page) = 0;
   // Starts fetching pages that will be wanted soon; never blocks, may do nothing.
   virtual void Prefetch(const ReadView& view, const std::vector<PageNo>& pages) = 0;
 
   // Whether an append of about `bytes` of redo over `pages` would be taken now. RESOURCE_EXHAUSTED:
-  // back-pressure (LAL or the unacknowledged-redo limit), retry soon. FAILED_PRECONDITION: fenced, this
-  // node is no longer the writer. INVALID_ARGUMENT: larger than a mini-transaction may be. OUT_OF_RANGE:
-  // a page beyond the volume's end.
+  // back-pressure (LAL or the unacknowledged-redo limit), retry soon. FAILED_PRECONDITION: fenced,
+  // this node is no longer the writer. INVALID_ARGUMENT: larger than a mini-transaction may be.
+  // OUT_OF_RANGE: a page beyond the volume's end.
   virtual absl::Status CheckAppend(uint64_t bytes, const std::vector<PageNo>& pages) const = 0;
 
-  // Appends one mini-transaction and returns its commit LSN (its CPL) at once: durable only when vdl()
-  // passes it. New versions are visible to views at or above that LSN. Equal pages are dropped; if
-  // nothing is left the result is head() and nothing is appended.
+  // Appends one mini-transaction and returns its commit LSN (its CPL) at once: durable only when
+  // vdl() passes it. New versions are visible to views at or above that LSN. Equal pages are
+  // dropped; if nothing is left the result is head() and nothing is appended.
   virtual absl::StatusOr<Lsn> Append(std::vector<PageWrite> writes) = 0;
 
-  // Calls `done` once: OK when vdl() >= lsn (at once if it already is); DEADLINE_EXCEEDED when `timeout`
-  // passes first (the outcome is unknown, the append may yet become durable); FAILED_PRECONDITION when
-  // fenced meanwhile (unknown as well). May be called on any thread; must not block.
+  // Calls `done` once: OK when vdl() >= lsn (at once if it already is); DEADLINE_EXCEEDED when
+  // `timeout` passes first (the outcome is unknown, the append may yet become durable);
+  // FAILED_PRECONDITION when fenced meanwhile (unknown as well). May be called on any thread; must
+  // not block.
   using DurableCallback = std::function<void(absl::Status)>;
   virtual void WhenDurable(Lsn lsn, absl::Duration timeout, DurableCallback done) = 0;
 };

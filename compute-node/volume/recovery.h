@@ -1,26 +1,34 @@
 // Recovery is a state machine: from six nodes' answers to an open volume under a new epoch. Core.
 //
-// The normal start-up of a writer, and the promotion of a reader. No redo is replayed: recovery fences,
-// finds how far the volume is durable, makes that safe, cuts off the rest, and opens (SIGMOD'17 section
-// 4.3, SIGMOD'18 section 2.4; docs/PROTOCOL.md, "Recovery"). Restartable at every step: whatever a
-// crashed recovery left is either invisible or repeated by the next, under a higher epoch.
+// The normal start-up of a writer, and the promotion of a reader. No redo is replayed: recovery
+// fences, finds how far the volume is durable, makes that safe, cuts off the rest, and opens
+// (SIGMOD'17 section 4.3, SIGMOD'18 section 2.4; docs/PROTOCOL.md, "Recovery"). Restartable at
+// every step: whatever a crashed recovery left is either invisible or repeated by the next, under a
+// higher epoch.
 //
-//   kDiscover    nodes say which segments they hold, their epochs, truncations: a read quorum per PG
-//   kFence       new epoch = highest seen + 1, claimed on a write quorum of every PG
-//   kReadTail    SCLs and the records above the highest known VDL, from a read quorum of every PG, all
+//   kDiscover    nodes say which segments they hold, their epochs, truncations: a read quorum per
+//   PG kFence       new epoch = highest seen + 1, claimed on a write quorum of every PG kReadTail
+//   SCLs and the records above the highest known VDL, from a read quorum of every PG, all
 //                of it from fenced members that know every truncation
 //   kWriteBack   PGCL -> VCL by the volume chain -> VDL; the surviving tail goes to a write quorum
-//   kTruncate    (VDL, VDL + LAL] annulled for older epochs on a write quorum of every PG
+//   kTruncate    (VDL, U] annulled for older epochs on a write quorum of every PG, with
+//                U = max(VDL, U of every earlier truncation) + LAL: as far as any writer may have
+//                got
 //   kOpen        result() is set
-//   kFailed      error() says why; FAILED_PRECONDITION: another claimant won, DATA_LOSS: only damaged
+//   kFailed      error() says why; FAILED_PRECONDITION: another claimant won, DATA_LOSS: only
+//   damaged
 //                copies of a needed record were found (never taken for absent)
 //
-// Too few members is no failure: recovery waits, and repeats unanswered duties when Tick says so.
+// Too few members is no failure: recovery waits, and repeats unanswered duties when Tick says so. A
+// refusal, or a truncation list newer than the one known, sends it back a phase or to the beginning
+// under a higher epoch, a bounded number of times. Answers may come late, twice or out of phase.
+//
+// The phases' parts have a file each: Discovery, RecoveryQuorum, TailReader, AnalyzeTail,
+// WriteBack.
 #pragma once
 
 #include <cstdint>
 #include <map>
-#include <memory>
 #include <optional>
 #include <string>
 #include <variant>
@@ -34,17 +42,18 @@
 #include "common/log/batch.h"
 #include "common/protocol/storage_messages.h"
 #include "common/volume/descriptor.h"
+#include "compute-node/volume/discovery.h"
+#include "compute-node/volume/duty_book.h"
+#include "compute-node/volume/member_address.h"
+#include "compute-node/volume/recovery_quorum.h"
+#include "compute-node/volume/tail_analysis.h"
+#include "compute-node/volume/tail_reader.h"
+#include "compute-node/volume/write_back.h"
 
 namespace sextant::compute {
 
-inline constexpr uint64_t kDefaultLal = 10'000'000;  // LSN allocation limit, SIGMOD'17 section 4.2.1
-
-// One member of one protection group.
-struct MemberAddress {
-  PgId pg;
-  quorum::Slot slot = 0;
-  auto operator<=>(const MemberAddress&) const = default;
-};
+inline constexpr uint64_t kDefaultLal =
+    10'000'000;  // LSN allocation limit, SIGMOD'17 section 4.2.1
 
 // What the writer starts from.
 struct RecoveredVolume {
@@ -63,11 +72,12 @@ class Recovery {
   struct Options {
     uint64_t lal = kDefaultLal;
     absl::Duration retry_interval = absl::Milliseconds(500);
+    int max_attempts = 16;  // claims made before another claimant is left to win
   };
   enum class Phase { kDiscover, kFence, kReadTail, kWriteBack, kTruncate, kOpen, kFailed };
 
-  // Duties, each to be carried out and answered with the input of the same name; a duty that cannot be
-  // carried out is answered with its error (UNAVAILABLE where the member does not answer).
+  // Duties, each to be carried out and answered with the input of the same name; a duty that cannot
+  // be carried out is answered with its error (UNAVAILABLE where the member does not answer).
   struct AskNode {
     std::string node;
   };
@@ -85,28 +95,83 @@ class Recovery {
   };
   using Duty = std::variant<AskNode, RaiseEpoch, ReadLog, SendBatch>;
 
-  // `nodes`: the names of every storage node that may hold a member. `volume`: which volume to open.
+  // `nodes`: the names of every storage node that may hold a member. `volume`: which volume to
+  // open.
   Recovery(VolumeId volume, WriterId writer, std::vector<std::string> nodes, Options options);
-  ~Recovery();
 
   void Start(Instant now);
-  void NodeAnswered(const std::string& node, const absl::StatusOr<protocol::NodeStatus>& reply, Instant now);
-  void EpochRaised(MemberAddress member, const absl::StatusOr<protocol::SegmentStatus>& reply, Instant now);
-  void LogRead(MemberAddress member, const absl::StatusOr<protocol::ReadLogReply>& reply, Instant now);
+  void NodeAnswered(const std::string& node, const absl::StatusOr<protocol::NodeStatus>& reply,
+                    Instant now);
+  void EpochRaised(MemberAddress member, const absl::StatusOr<protocol::SegmentStatus>& reply,
+                   Instant now);
+  void LogRead(MemberAddress member, const absl::StatusOr<protocol::ReadLogReply>& reply,
+               Instant now);
   void BatchAcked(MemberAddress member, const protocol::AppendAck& ack, Instant now);
   void Tick(Instant now);
 
   std::vector<Duty> TakeDuties();
 
-  Phase phase() const;
-  // One line for people: what recovery waits for ("fence: 3 of 4 members of pg 0; az3-a, az3-b silent").
+  Phase phase() const { return phase_; }
+  // The storage node that a duty's member lives on.
+  const std::string& NodeOf(MemberAddress member) const;
+  // One line for people: what recovery waits for ("fence: 3 of 4 members of pg 0; az3-a, az3-b
+  // silent").
   std::string Describe() const;
   const RecoveredVolume& result() const;  // when kOpen
   const absl::Status& error() const;      // when kFailed
 
  private:
-  struct Impl;  // replaced by named parts in the implementation
-  std::unique_ptr<Impl> impl_;
+  size_t pg_count() const { return found_.memberships.size(); }
+  bool IsMember(MemberAddress member) const;
+  // Whether the reply is a member's answer to this very claim; a rival's claim restarts recovery.
+  bool IsOurs(MemberAddress member, const protocol::SegmentStatus& status, Instant now);
+
+  void BeginFence();
+  void Fenced(MemberAddress member, const protocol::SegmentStatus& status);
+  void BeginReadTail();
+  void BeginWriteBack();
+  void BeginTruncate();
+  void Open();
+  // Goes on to the next phase when this one is complete, or fails.
+  void Advance();
+  void AdvanceReadTail();
+  void AdvanceWriteBack();
+  bool IsEveryMemberFenced(PgId pg) const;
+  void Restart(const std::string& why, Instant now);
+  void Fail(absl::Status error);
+
+  // Issues what the phase wants and is not under way.
+  void Pursue(Instant now);
+  void PursueNodes(Instant now);
+  void PursueEpoch(const RecoveryQuorum& done, const std::vector<volume::Truncation>& truncations,
+                   Instant now);
+  void PursueReads(Instant now);
+  void PursueWriteBack(Instant now);
+  void IssueRead(MemberAddress member, Lsn after, Lsn through, Instant now);
+
+  VolumeId volume_;
+  WriterId writer_;
+  std::vector<std::string> nodes_;
+  Options options_;
+  Phase phase_ = Phase::kDiscover;
+  int attempts_ = 1;
+  Instant quiet_until_;  // no asking before
+  DutyBook book_;
+  std::vector<Duty> duties_;
+
+  Discovery discovery_;
+  Discovery::Found found_;
+  VolumeEpoch epoch_;
+  RecoveryQuorum fenced_{0};
+  std::map<MemberAddress, protocol::SegmentStatus> fenced_statuses_;
+  Lsn known_vdl_;
+  std::vector<TailReader> tails_;  // by PG
+  TailAnalysis analysis_;
+  std::vector<WriteBack> write_backs_;  // by PG
+  std::vector<volume::Truncation> final_truncations_;
+  RecoveryQuorum truncated_{0};
+  std::optional<RecoveredVolume> result_;
+  absl::Status error_;
 };
 
 }  // namespace sextant::compute

@@ -1,13 +1,17 @@
-// Writer is a state machine: LSNs, batches to six members, acknowledgements, and what is durable. Core.
+// Writer is a state machine: LSNs, batches to six members, acknowledgements, and what is durable.
+// Core.
 //
-// It composes the parts, one file each, cut by watermark: LsnAllocator (LAL), LogBuffer (back links,
-// boxcarring), Shipper (per member: what to send and resend), AckTracker (PGCL), DurabilityTracker
-// (VCL, VDL), CommitQueue (who waits for which LSN), ReadPoints (PGMRPL). It owns no thread, clock or
-// socket; docs/PROTOCOL.md sections "Watermarks" and "Commit".
+// It composes the parts, one file each, cut by watermark: LsnAllocator (LAL), LogBuffer (back
+// links, boxcarring), Shipper (per member: what to send and resend), AckTracker (PGCL),
+// DurabilityTracker (VCL, VDL), CommitQueue (who waits for which LSN), ReadPoints (PGMRPL). It owns
+// no thread, clock or socket; docs/PROTOCOL.md sections "Watermarks" and "Commit".
 //
-// Invariants: VDL never falls; VDL <= VCL <= head; head <= VDL + LAL; no wait is released with OK below
-// its LSN; nothing but RaiseEpoch is sent to a member that has not answered for this epoch with the
-// whole truncation list.
+// Invariants: VDL never falls; VDL <= VCL <= head; head <= max(VDL, U) + LAL, U being the upper end
+// of the truncation that opened this epoch; no wait is released with OK below its LSN; nothing but
+// RaiseEpoch is sent to a member that has not answered for this epoch with the whole truncation
+// list.
+//
+// Once fenced it stays so: nothing is sent, acknowledgements are ignored, VDL stays.
 #pragma once
 
 #include <cstdint>
@@ -20,24 +24,33 @@
 #include "absl/time/time.h"
 #include "common/base/ids.h"
 #include "common/base/instant.h"
-#include "common/base/strong_int.h"
 #include "common/log/batch.h"
 #include "common/page/delta.h"
 #include "common/protocol/storage_messages.h"
+#include "compute-node/volume/ack_tracker.h"
+#include "compute-node/volume/commit_queue.h"
+#include "compute-node/volume/durability_tracker.h"
+#include "compute-node/volume/log_buffer.h"
+#include "compute-node/volume/lsn_allocator.h"
+#include "compute-node/volume/member_sessions.h"
+#include "compute-node/volume/pg_tails.h"
+#include "compute-node/volume/read_points.h"
 #include "compute-node/volume/recovery.h"
+#include "compute-node/volume/shipper.h"
 
 namespace sextant::compute {
 
-// Names a parked reply; chosen by the shell.
-using WaitToken = StrongInt<struct WaitTokenTag>;
-
 struct WriterOptions {
   uint64_t lal = kDefaultLal;
-  // Redo bytes appended but not yet on a write quorum; above it appends are refused (back-pressure).
+  // Redo bytes appended but not yet on a write quorum; above it appends are refused
+  // (back-pressure).
   uint64_t max_unacked_bytes = 64ull << 20;
-  // Redo bytes kept for members that are behind. One that falls behind more is sent what follows and
-  // must get the rest from its peers.
+  // Redo bytes kept for members that are behind. One that falls behind more is sent what follows
+  // and must get the rest from its peers.
   uint64_t max_retained_bytes = 256ull << 20;
+  // Sent to one member and not yet acknowledged; a slow member's further batches wait in the
+  // writer.
+  uint64_t max_member_unacked_bytes = 16ull << 20;
   // A batch is sealed when fewer than this many await their quorum, or when it is full.
   int max_batches_in_flight = 2;
   uint64_t max_batch_bytes = 256 * 1024;
@@ -46,9 +59,10 @@ struct WriterOptions {
   // An idle member gets a heartbeat (a batch of no records) this often while VDL or PGMRPL is news.
   absl::Duration heartbeat_interval = absl::Milliseconds(200);
   uint64_t max_waits = 65536;
+  // A refusal that may pass (no room on disk, no answer to RaiseEpoch) is tried again after this
+  // long, a batch that was damaged in flight after a tenth of it.
+  absl::Duration retry_interval = absl::Seconds(1);
 };
-
-enum class MemberState { kDown, kRaisingEpoch, kStreaming, kBehind, kDamaged, kNoSpace };
 
 // A picture for status, metrics and segment choice.
 struct MemberProgress {
@@ -69,7 +83,7 @@ struct WriterProgress {
   bool is_fenced = false;
   std::vector<PgProgress> pgs;
 };
-struct WriterCounters {  // since start
+struct WriterCounters {                            // since start
   uint64_t mtrs = 0, records = 0, redo_bytes = 0;  // redo_bytes: encoded records, one copy
   uint64_t batches = 0, heartbeats = 0;            // sealed, once for all members
   uint64_t sends = 0, sent_bytes = 0;              // to members
@@ -77,18 +91,12 @@ struct WriterCounters {  // since start
 
 // Duties. Order: send to one member in the order given.
 struct WriterOutput {
-  struct Send {
-    MemberAddress member;
-    log::EncodedBatch batch;
-  };
+  using Send = BatchSend;
   struct RaiseEpoch {
     MemberAddress member;
     protocol::RaiseEpochRequest request;
   };
-  struct Release {
-    WaitToken wait;
-    absl::Status status;  // see PageVolume::WhenDurable
-  };
+  using Release = WaitRelease;
   std::vector<RaiseEpoch> raise_epochs;
   std::vector<Send> sends;
   std::vector<Release> releases;
@@ -96,8 +104,8 @@ struct WriterOutput {
 
 class Writer {
  public:
+  // `options.lal` must be the one that recovery ran with.
   Writer(RecoveredVolume volume, WriterOptions options);
-  ~Writer();
 
   // --- appending
   absl::Status CheckAppend(uint64_t bytes, const std::vector<PageNo>& pages) const;
@@ -105,8 +113,8 @@ class Writer {
     Lsn first_lsn;
     Lsn commit_lsn;  // the i-th change got LSN first_lsn + i; the last is the CPL
   };
-  // One mini-transaction, at most one change a page, in the order given; never empty. The caller has
-  // passed CheckAppend in the same step.
+  // One mini-transaction, at most one change a page, in the order given; never empty. The caller
+  // has passed CheckAppend in the same step.
   Appended Append(const std::vector<page::PageChange>& changes);
 
   // --- waiting for durability
@@ -131,15 +139,55 @@ class Writer {
   Lsn vdl() const;
   bool is_fenced() const;
   VolumeEpoch epoch() const;
-  // By PG: its last LSN at or below head() and at or below vdl(); shared, not copied, while unchanged.
+  // By PG: its last LSN at or below head() and at or below vdl(); shared, not copied, while
+  // unchanged.
   std::shared_ptr<const std::vector<Lsn>> HeadTails();
   std::shared_ptr<const std::vector<Lsn>> DurableTails();
+  MemberProgress Member(MemberAddress member) const;
   WriterProgress Progress() const;
   const WriterCounters& counters() const;
 
  private:
-  struct Parts;  // replaced by the named parts in the implementation
-  std::unique_ptr<Parts> parts_;
+  struct LastSent {  // to one protection group, with a batch or a heartbeat
+    Lsn vdl, pgmrpl;
+    Instant heartbeat_at;
+    bool is_owed = false;  // a member came up and may not have heard
+  };
+
+  log::BatchHeader HeaderOf(PgId pg) const;
+  void SealReady(PgId pg);
+  void Obey(MemberAddress member, MemberSessions::Verdict verdict,
+            const protocol::SegmentStatus* status);
+  void Stream(MemberAddress member, Lsn scl);
+  void AckedOk(MemberAddress member, Lsn scl);
+  void CountScl(MemberAddress member, Lsn scl);
+  void Refused(MemberAddress member, const protocol::AppendAck& ack);
+  void RaiseEpochOf(MemberAddress member);
+  void LoseMember(MemberAddress member);
+  void Fence();
+  void SendHeartbeats();
+
+  RecoveredVolume volume_;
+  WriterOptions options_;
+  Instant now_;
+  bool is_fenced_ = false;
+
+  LsnAllocator lsns_;
+  LogBuffer buffer_;
+  Shipper shipper_;
+  MemberSessions sessions_;
+  std::vector<AckTracker> acks_;  // by PG
+  DurabilityTracker durability_;
+  CommitQueue commits_;
+  ReadPoints read_points_;
+  PgTails head_tails_;
+  PgTails durable_tails_;
+
+  Lsn head_;
+  std::vector<LastSent> last_sent_;  // by PG
+  std::vector<PgRun> passed_;        // scratch, kept for its memory
+  WriterCounters counters_;
+  WriterOutput output_;
 };
 
 }  // namespace sextant::compute

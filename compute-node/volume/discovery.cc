@@ -1,0 +1,108 @@
+// See discovery.h.
+#include "compute-node/volume/discovery.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_join.h"
+#include "common/base/text.h"
+#include "common/quorum/quorum.h"
+
+namespace sextant::compute {
+namespace {
+
+bool IsMember(const volume::Membership& membership, const std::string& node, quorum::Slot slot) {
+  return slot < membership.members.size() && membership.members[slot].node == node;
+}
+
+}  // namespace
+
+VolumeEpoch LastTruncationEpoch(const std::vector<volume::Truncation>& truncations) {
+  return truncations.empty() ? VolumeEpoch() : truncations.back().epoch;
+}
+
+int Discovery::Group::MemberAnswers() const {
+  return static_cast<int>(std::ranges::count_if(answers, [&](const auto& answer) {
+    return IsMember(membership, answer.first, answer.second.slot);
+  }));
+}
+
+bool Discovery::Group::IsReadQuorum() const {
+  quorum::SlotSet slots;
+  for (const auto& [node, status] : answers) {
+    if (IsMember(membership, node, status.slot)) slots.Insert(status.slot);
+  }
+  return quorum::QuorumSets().IsReadQuorum(slots);
+}
+
+Discovery::Discovery(VolumeId volume, std::vector<std::string> nodes)
+    : volume_(volume), nodes_(std::move(nodes)) {
+  for (const std::string& node : nodes_) has_answered_[node] = false;
+}
+
+void Discovery::Answered(const std::string& node, const protocol::NodeStatus& status) {
+  has_answered_[node] = true;
+  for (const protocol::SegmentStatus& segment : status.segments) {
+    if (segment.segment.volume != volume_) continue;
+    if (!is_known_ || segment.descriptor.geometry.epoch > descriptor_.geometry.epoch) {
+      descriptor_ = segment.descriptor;
+      is_known_ = true;
+    }
+    Group& group = groups_[segment.segment.pg];
+    if (group.answers.empty() || segment.membership.epoch > group.membership.epoch) {
+      group.membership = segment.membership;
+    }
+    group.answers[node] = segment;
+  }
+}
+
+bool Discovery::IsComplete() const {
+  if (!is_known_) return false;
+  for (uint32_t pg = 0; pg < descriptor_.geometry.pg_count; ++pg) {
+    const auto it = groups_.find(PgId(pg));
+    if (it == groups_.end() || !it->second.IsReadQuorum()) return false;
+  }
+  return true;
+}
+
+Discovery::Found Discovery::Result() const {
+  Found found{.descriptor = descriptor_};
+  for (const auto& [pg, group] : groups_) {
+    if (pg.value() < descriptor_.geometry.pg_count) {
+      found.memberships.push_back(group.membership);
+    }
+    for (const auto& [node, status] : group.answers) {
+      found.highest_epoch = std::max(found.highest_epoch, status.epoch);
+      if (LastTruncationEpoch(status.truncations) > LastTruncationEpoch(found.truncations)) {
+        found.truncations = status.truncations;
+      }
+    }
+  }
+  return found;
+}
+
+std::vector<std::string> Discovery::SilentNodes() const {
+  std::vector<std::string> silent;
+  for (const auto& [node, has_answered] : has_answered_) {
+    if (!has_answered) silent.push_back(node);
+  }
+  return silent;
+}
+
+std::string Discovery::Describe() const {
+  const std::vector<std::string> silent = SilentNodes();
+  const std::string tail =
+      silent.empty() ? std::string() : Text("; silent: ", absl::StrJoin(silent, ", "));
+  if (!is_known_) {
+    return Text("no storage node has answered for volume ", FormatVolumeId(volume_), tail);
+  }
+  for (uint32_t pg = 0; pg < descriptor_.geometry.pg_count; ++pg) {
+    const auto it = groups_.find(PgId(pg));
+    const int count = it == groups_.end() ? 0 : it->second.MemberAnswers();
+    if (count >= quorum::kReadQuorum) continue;
+    return Text("pg ", pg, ": ", count, " of ", quorum::kReadQuorum, " members", tail);
+  }
+  return Text("complete", tail);
+}
+
+}  // namespace sextant::compute

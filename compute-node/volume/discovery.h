@@ -1,0 +1,61 @@
+// Discovery: what a volume is, learnt from the storage nodes that hold its segments. Core.
+//
+// First step of recovery (recovery.h). There is no metadata server: a read quorum of every
+// protection group says what the geometry, the memberships, the highest epoch and the truncations
+// are. The highest epoch wins in each. A truncation list is taken whole, from whoever's last
+// truncation is of the highest epoch: lists are never merged, because a truncation that its
+// recovery did not finish may be missing from the later list for good (docs/PROTOCOL.md,
+// "Recovery").
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "common/base/ids.h"
+#include "common/protocol/storage_messages.h"
+#include "common/volume/descriptor.h"
+
+namespace sextant::compute {
+
+// Epoch of the list's last truncation; 0 for none. Of two lists the one with the higher wins whole.
+VolumeEpoch LastTruncationEpoch(const std::vector<volume::Truncation>& truncations);
+
+class Discovery {
+ public:
+  struct Found {
+    volume::Descriptor descriptor;
+    std::vector<volume::Membership> memberships;  // by PG
+    VolumeEpoch highest_epoch;
+    std::vector<volume::Truncation> truncations;
+  };
+
+  Discovery(VolumeId volume, std::vector<std::string> nodes);
+
+  void Answered(const std::string& node, const protocol::NodeStatus& status);
+
+  // A read quorum of every protection group has answered.
+  bool IsComplete() const;
+  // Best knowledge so far; memberships are those of the answers when IsComplete.
+  Found Result() const;
+  std::vector<std::string> SilentNodes() const;
+  // "pg 0: 2 of 3 members; silent: az3-a, az3-b".
+  std::string Describe() const;
+
+ private:
+  struct Group {
+    volume::Membership membership;
+    std::map<std::string, protocol::SegmentStatus> answers;  // by node
+    int MemberAnswers() const;  // answers that come from members, each in its place
+    bool IsReadQuorum() const;
+  };
+
+  VolumeId volume_;
+  std::vector<std::string> nodes_;
+  std::map<std::string, bool> has_answered_;
+  volume::Descriptor descriptor_;
+  bool is_known_ = false;
+  std::map<PgId, Group> groups_;
+};
+
+}  // namespace sextant::compute

@@ -1,0 +1,287 @@
+// See recovery.h. The phases and what moves from one to the next; which requests are sent when is
+// in recovery_duties.cc.
+#include "compute-node/volume/recovery.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "common/base/check.h"
+#include "common/base/text.h"
+
+namespace sextant::compute {
+
+Recovery::Recovery(VolumeId volume, WriterId writer, std::vector<std::string> nodes,
+                   Options options)
+    : volume_(volume),
+      writer_(writer),
+      nodes_(std::move(nodes)),
+      options_(options),
+      book_(options.retry_interval),
+      discovery_(volume, nodes_) {
+  SEXTANT_CHECK(options.lal > 0 && options.max_attempts > 0);
+}
+
+const std::string& Recovery::NodeOf(MemberAddress member) const {
+  SEXTANT_CHECK(IsMember(member));
+  return found_.memberships[member.pg.value()].members[member.slot].node;
+}
+
+const RecoveredVolume& Recovery::result() const {
+  SEXTANT_CHECK(phase_ == Phase::kOpen);
+  return *result_;
+}
+
+const absl::Status& Recovery::error() const { return error_; }
+
+bool Recovery::IsMember(MemberAddress member) const {
+  return member.pg.value() < pg_count() &&
+         member.slot < found_.memberships[member.pg.value()].members.size();
+}
+
+void Recovery::Start(Instant now) { Pursue(now); }
+
+void Recovery::Tick(Instant now) { Pursue(now); }
+
+// --- discover
+
+void Recovery::NodeAnswered(const std::string& node,
+                            const absl::StatusOr<protocol::NodeStatus>& reply, Instant now) {
+  if (phase_ != Phase::kDiscover || !reply.ok()) return Pursue(now);
+  discovery_.Answered(node, *reply);
+  if (discovery_.IsComplete()) {
+    found_ = discovery_.Result();
+    epoch_ = std::max(epoch_, found_.highest_epoch).Next();
+    BeginFence();
+  }
+  Pursue(now);
+}
+
+void Recovery::Restart(const std::string& why, Instant now) {
+  if (attempts_ == options_.max_attempts) {
+    return Fail(absl::FailedPreconditionError(
+        Text("another claimant keeps winning volume ", FormatVolumeId(volume_), " after ",
+             attempts_, " attempts (", why, "); let it be the writer, or stop it and try again")));
+  }
+  // Rivals draw different pauses, growing, so that one of them gets through.
+  const auto share = static_cast<double>(writer_.value() % 16) / 16;
+  quiet_until_ = now + options_.retry_interval * (share * attempts_);
+  ++attempts_;
+  phase_ = Phase::kDiscover;
+  discovery_ = Discovery(volume_, nodes_);
+  book_.Clear();
+  duties_.clear();
+}
+
+void Recovery::Fail(absl::Status error) {
+  error_ = std::move(error);
+  phase_ = Phase::kFailed;
+  duties_.clear();
+}
+
+// --- fence
+
+void Recovery::BeginFence() {
+  phase_ = Phase::kFence;
+  fenced_ = RecoveryQuorum(pg_count());
+  fenced_statuses_.clear();
+  book_.Clear();
+}
+
+bool Recovery::IsOurs(MemberAddress member, const protocol::SegmentStatus& status, Instant now) {
+  if (status.segment != SegmentId{volume_, member.pg} || status.slot != member.slot ||
+      status.epoch < epoch_) {
+    return false;
+  }
+  if (status.epoch == epoch_ && status.writer == writer_) return true;
+  Restart(Text("epoch ", status.epoch, " is claimed on ", NodeOf(member)), now);
+  return false;
+}
+
+void Recovery::EpochRaised(MemberAddress member,
+                           const absl::StatusOr<protocol::SegmentStatus>& reply, Instant now) {
+  if (phase_ == Phase::kDiscover || phase_ >= Phase::kOpen || !IsMember(member)) return;
+  if (absl::IsFailedPrecondition(reply.status())) {
+    Restart(Text("epoch ", epoch_, " refused by ", NodeOf(member)), now);
+  } else if (reply.ok() && IsOurs(member, *reply, now)) {
+    if (phase_ == Phase::kTruncate) {
+      if (reply->truncations == final_truncations_) truncated_.Insert(member);
+    } else if (reply->truncations == found_.truncations) {
+      Fenced(member, *reply);
+    } else if (LastTruncationEpoch(reply->truncations) > LastTruncationEpoch(found_.truncations)) {
+      // A recovery got further than was known: every member that counts must know what it annulled.
+      found_.truncations = reply->truncations;
+      BeginFence();
+    }
+  }
+  Advance();
+  Pursue(now);
+}
+
+void Recovery::Fenced(MemberAddress member, const protocol::SegmentStatus& status) {
+  if (fenced_.Contains(member)) return;
+  fenced_.Insert(member);
+  fenced_statuses_[member] = status;
+  if (phase_ == Phase::kReadTail) {
+    tails_[member.pg.value()].AddMember(member.slot, status.scl, status.is_damaged);
+  } else if (phase_ == Phase::kWriteBack) {
+    write_backs_[member.pg.value()].AddMember(member.slot, status.scl);
+  }
+}
+
+bool Recovery::IsEveryMemberFenced(PgId pg) const {
+  return fenced_.Of(pg).size() == static_cast<int>(found_.memberships[pg.value()].members.size());
+}
+
+void Recovery::Advance() {
+  if (phase_ == Phase::kFence && fenced_.IsWriteQuorum()) BeginReadTail();
+  if (phase_ == Phase::kReadTail) AdvanceReadTail();
+  if (phase_ == Phase::kWriteBack) AdvanceWriteBack();
+  if (phase_ == Phase::kTruncate && truncated_.IsWriteQuorum()) Open();
+}
+
+// --- read the tail
+
+void Recovery::BeginReadTail() {
+  phase_ = Phase::kReadTail;
+  known_vdl_ = Lsn();
+  for (const auto& [member, status] : fenced_statuses_) {
+    known_vdl_ = std::max(known_vdl_, status.known_vdl);
+  }
+  tails_.assign(pg_count(), TailReader(known_vdl_));
+  for (const auto& [member, status] : fenced_statuses_) {
+    tails_[member.pg.value()].AddMember(member.slot, status.scl, status.is_damaged);
+  }
+  book_.Clear();
+}
+
+void Recovery::LogRead(MemberAddress member, const absl::StatusOr<protocol::ReadLogReply>& reply,
+                       Instant now) {
+  const bool is_reading = phase_ == Phase::kReadTail || phase_ == Phase::kWriteBack;
+  if (!is_reading || !IsMember(member)) return;
+  if (absl::IsFailedPrecondition(reply.status())) {
+    Restart(Text("epoch ", epoch_, " refused by ", NodeOf(member)), now);
+    return Pursue(now);
+  }
+  const DutyBook::Key key{DutyBook::Kind::kRead, member, {}};
+  const size_t pg = member.pg.value();
+  if (phase_ == Phase::kReadTail) {
+    TailReader& tail = tails_[pg];
+    const Lsn before = tail.cursor();
+    if (reply.ok()) {
+      tail.Read(member.slot, *reply);
+    } else if (absl::IsDataLoss(reply.status())) {
+      tail.Damaged(member.slot);
+    } else {
+      tail.Failed(member.slot);
+    }
+    if (tail.cursor() > before) book_.Answered(key);
+  } else {
+    WriteBack& write_back = write_backs_[pg];
+    if (reply.ok() && write_back.Read(*reply)) {
+      book_.Answered(key);
+    } else if (absl::IsDataLoss(reply.status())) {
+      write_back.SourceDamaged(member.slot);
+    } else {
+      write_back.SourceFailed(member.slot);
+    }
+  }
+  Advance();
+  Pursue(now);
+}
+
+void Recovery::AdvanceReadTail() {
+  bool is_done = true;
+  for (size_t i = 0; i < tails_.size(); ++i) {
+    const PgId pg(static_cast<uint32_t>(i));
+    if (tails_[i].IsDone()) continue;
+    is_done = false;
+    if (tails_[i].HasWitnesses() || !IsEveryMemberFenced(pg)) continue;
+    return Fail(absl::DataLossError(
+        Text("pg ", pg, ": fewer than ", quorum::kReadQuorum,
+             " members are undamaged, so records above LSN ", tails_[i].cursor(),
+             " that were acknowledged may exist only damaged; restore or replace members")));
+  }
+  if (is_done) BeginWriteBack();
+}
+
+// --- write back
+
+void Recovery::BeginWriteBack() {
+  phase_ = Phase::kWriteBack;
+  std::vector<PgTail> tails;
+  for (TailReader& reader : tails_) tails.push_back(reader.Take());
+  tails_.clear();
+  analysis_ = AnalyzeTail(known_vdl_, tails);
+  write_backs_.clear();
+  for (size_t i = 0; i < pg_count(); ++i) {
+    write_backs_.emplace_back(analysis_.at_vdl[i],
+                              log::BatchHeader{.volume = volume_,
+                                               .pg = PgId(static_cast<uint32_t>(i)),
+                                               .epoch = epoch_,
+                                               .membership = found_.memberships[i].epoch,
+                                               .vdl = known_vdl_,
+                                               .pg_lsn_at_vdl = analysis_.at_known_vdl[i]});
+  }
+  for (const auto& [member, status] : fenced_statuses_) {
+    write_backs_[member.pg.value()].AddMember(member.slot, status.scl);
+  }
+  book_.Clear();
+}
+
+void Recovery::BatchAcked(MemberAddress member, const protocol::AppendAck& ack, Instant now) {
+  if (phase_ != Phase::kWriteBack || !IsMember(member)) return;
+  if (ack.epoch > epoch_) {
+    Restart(Text("epoch ", ack.epoch, " is claimed on ", NodeOf(member)), now);
+  } else if (ack.status.ok() && ack.epoch == epoch_) {
+    WriteBack& write_back = write_backs_[member.pg.value()];
+    write_back.Acked(member.slot, ack.scl);
+    if (!write_back.under_way().contains(member.slot)) {
+      book_.Answered({DutyBook::Kind::kSend, member, {}});
+    }
+  }
+  Advance();
+  Pursue(now);
+}
+
+void Recovery::AdvanceWriteBack() {
+  bool is_done = true;
+  for (size_t i = 0; i < write_backs_.size(); ++i) {
+    const PgId pg(static_cast<uint32_t>(i));
+    if (write_backs_[i].IsDone()) continue;
+    is_done = false;
+    if (!write_backs_[i].IsStuck() || !IsEveryMemberFenced(pg)) continue;
+    return Fail(
+        absl::DataLossError(Text("pg ", pg, ": records after LSN ", write_backs_[i].stuck_after(),
+                                 " through ", write_backs_[i].target(),
+                                 " are found only damaged; restore a member that has them whole")));
+  }
+  if (is_done) BeginTruncate();
+}
+
+// --- truncate and open
+
+void Recovery::BeginTruncate() {
+  phase_ = Phase::kTruncate;
+  Lsn reached = analysis_.vdl;  // as far as LSNs are durable or annulled: LAL counts from there
+  for (const volume::Truncation& t : found_.truncations) reached = std::max(reached, t.upper);
+  final_truncations_ = found_.truncations;
+  final_truncations_.push_back(
+      {.epoch = epoch_, .vdl = analysis_.vdl, .upper = reached + options_.lal});
+  truncated_ = RecoveryQuorum(pg_count());
+  book_.Clear();
+}
+
+void Recovery::Open() {
+  phase_ = Phase::kOpen;
+  result_ = RecoveredVolume{.descriptor = found_.descriptor,
+                            .memberships = found_.memberships,
+                            .epoch = epoch_,
+                            .writer = writer_,
+                            .truncations = final_truncations_,
+                            .vdl = analysis_.vdl,
+                            .next_lsn = final_truncations_.back().upper.Next(),
+                            .pg_tails = analysis_.at_vdl};
+  duties_.clear();
+}
+
+}  // namespace sextant::compute

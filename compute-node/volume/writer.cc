@@ -1,0 +1,203 @@
+// See writer.h. Appending and acknowledgements; members coming and going are in writer_members.cc.
+#include "compute-node/volume/writer.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "common/base/check.h"
+#include "common/base/status.h"
+#include "common/base/text.h"
+
+namespace sextant::compute {
+namespace {
+
+std::vector<size_t> SlotCounts(const std::vector<volume::Membership>& memberships) {
+  std::vector<size_t> counts;
+  for (const volume::Membership& membership : memberships) {
+    counts.push_back(membership.members.size());
+  }
+  return counts;
+}
+
+absl::Status FencedError(VolumeEpoch epoch) {
+  return absl::FailedPreconditionError(
+      Text("fenced: another writer has opened the volume after epoch ", epoch,
+           "; this node is no longer the writer, find the new one"));
+}
+
+}  // namespace
+
+Writer::Writer(RecoveredVolume volume, WriterOptions options)
+    : volume_(std::move(volume)),
+      options_(options),
+      lsns_(volume_.next_lsn, options.lal),
+      buffer_(volume_.descriptor, volume_.epoch, volume_.vdl, volume_.pg_tails,
+              {.max_batches_in_flight = options.max_batches_in_flight,
+               .max_batch_bytes = options.max_batch_bytes}),
+      shipper_(volume_.pg_tails, SlotCounts(volume_.memberships),
+               {.max_retained_bytes = options.max_retained_bytes,
+                .max_member_unacked_bytes = options.max_member_unacked_bytes}),
+      sessions_({.volume = volume_.descriptor.volume,
+                 .epoch = volume_.epoch,
+                 .writer = volume_.writer,
+                 .truncations = volume_.truncations},
+                SlotCounts(volume_.memberships), options.retry_interval),
+      durability_(volume_.vdl, volume_.pg_tails),
+      commits_(options.max_waits),
+      read_points_(volume_.vdl),
+      head_tails_(volume_.pg_tails),
+      durable_tails_(volume_.pg_tails),
+      head_(volume_.vdl),
+      last_sent_(volume_.pg_tails.size()) {
+  SEXTANT_CHECK(volume_.pg_tails.size() == volume_.descriptor.geometry.pg_count);
+  SEXTANT_CHECK(volume_.memberships.size() == volume_.pg_tails.size());
+  SEXTANT_CHECK(volume_.next_lsn > volume_.vdl);
+  for (size_t pg = 0; pg < volume_.pg_tails.size(); ++pg) {
+    acks_.emplace_back(quorum::QuorumSets(), volume_.memberships[pg].members.size(),
+                       volume_.pg_tails[pg]);
+  }
+}
+
+absl::Status Writer::CheckAppend(uint64_t bytes, const std::vector<PageNo>& pages) const {
+  if (is_fenced_) return FencedError(volume_.epoch);
+  if (bytes > options_.max_mtr_bytes) {
+    return absl::InvalidArgumentError(Text("a mini-transaction of ", bytes,
+                                           " bytes of redo; at most ", options_.max_mtr_bytes,
+                                           " are possible: split the transaction"));
+  }
+  const volume::Geometry& geometry = volume_.descriptor.geometry;
+  for (PageNo page : pages) {
+    if (geometry.Contains(page)) continue;
+    return absl::OutOfRangeError(Text("page ", page, " is beyond the volume's end (",
+                                      geometry.PageCount(), " pages): the volume is full"));
+  }
+  if (buffer_.unacked_bytes() >= options_.max_unacked_bytes) {
+    return absl::ResourceExhaustedError(
+        Text(buffer_.unacked_bytes(), " bytes of redo wait for their write quorum, ",
+             options_.max_unacked_bytes, " may; retry when segments have caught up"));
+  }
+  return lsns_.Check(std::max<uint64_t>(pages.size(), 1), vdl());
+}
+
+Writer::Appended Writer::Append(const std::vector<page::PageChange>& changes) {
+  SEXTANT_CHECK(!is_fenced_ && !changes.empty());
+  const Lsn first = lsns_.Allocate(changes.size(), vdl());
+  const PgRuns runs = buffer_.Append(changes, first);
+  head_ = first + (changes.size() - 1);
+  durability_.Append(runs);
+  // A group may have several runs: its last is what counts, and sealing looks at whole groups.
+  for (const PgRun& run : runs) head_tails_.Advance(run.pg, run.last);
+  for (const PgRun& run : runs) SealReady(run.pg);
+  ++counters_.mtrs;
+  counters_.records += changes.size();
+  counters_.redo_bytes = buffer_.encoded_bytes();
+  return {first, head_};
+}
+
+log::BatchHeader Writer::HeaderOf(PgId pg) const {
+  return {.epoch = volume_.epoch,
+          .membership = volume_.memberships[pg.value()].epoch,
+          .vdl = vdl(),
+          .pg_lsn_at_vdl = durable_tails_.Get(pg),
+          .pgmrpl = read_points_.pgmrpl()};
+}
+
+void Writer::SealReady(PgId pg) {
+  while (buffer_.MaySeal(pg)) {
+    const log::BatchHeader header = HeaderOf(pg);
+    shipper_.Push(pg, buffer_.Seal(pg, header));
+    last_sent_[pg.value()].vdl = header.vdl;
+    last_sent_[pg.value()].pgmrpl = header.pgmrpl;
+    ++counters_.batches;
+  }
+}
+
+void Writer::CountScl(MemberAddress member, Lsn scl) {
+  AckTracker& acks = acks_[member.pg.value()];
+  if (!acks.Acked(member.slot, scl)) return;
+  buffer_.QuorumReached(member.pg, acks.pgcl());
+  shipper_.PgclRose(member.pg, acks.pgcl());
+  passed_.clear();
+  durability_.PgclRose(member.pg, acks.pgcl(), &passed_);
+  SEXTANT_CHECK(vdl() <= durability_.vcl() && durability_.vcl() <= head_);
+  if (!passed_.empty()) {
+    for (const PgRun& run : passed_) durable_tails_.Advance(run.pg, run.last);
+    read_points_.VdlRose(vdl());
+    commits_.ReleaseThrough(vdl(), &output_.releases);
+  }
+  SealReady(member.pg);
+}
+
+void Writer::WaitDurable(Lsn lsn, WaitToken wait, Instant deadline) {
+  if (lsn <= vdl()) {
+    output_.releases.push_back({wait, absl::OkStatus()});
+    return;
+  }
+  absl::Status parked = is_fenced_ ? absl::FailedPreconditionError(Text(
+                                         "outcome unknown: ", FencedError(volume_.epoch).message()))
+                                   : commits_.Park(lsn, wait, deadline);
+  if (!parked.ok()) output_.releases.push_back({wait, std::move(parked)});
+}
+
+void Writer::Fence() {
+  if (is_fenced_) return;
+  is_fenced_ = true;
+  output_.sends.clear();
+  output_.raise_epochs.clear();
+  shipper_.TakeSends();
+  commits_.ReleaseAll(absl::FailedPreconditionError(
+                          Text("outcome unknown: ", FencedError(volume_.epoch).message())),
+                      &output_.releases);
+}
+
+void Writer::OpenReadPoint(Lsn lsn) { read_points_.Open(lsn); }
+void Writer::CloseReadPoint(Lsn lsn) { read_points_.Close(lsn); }
+
+void Writer::Tick(Instant now) {
+  now_ = std::max(now_, now);
+  commits_.Expire(now_, &output_.releases);
+  if (is_fenced_) return;
+  for (MemberAddress member : sessions_.TakeDue(now_)) {
+    if (sessions_.state(member) == MemberState::kRaisingEpoch) {
+      RaiseEpochOf(member);
+    } else {
+      shipper_.Resend(member);
+    }
+  }
+  SendHeartbeats();
+}
+
+void Writer::SendHeartbeats() {
+  for (size_t i = 0; i < last_sent_.size(); ++i) {
+    const PgId pg(static_cast<uint32_t>(i));
+    LastSent& last = last_sent_[i];
+    const bool is_news = last.is_owed || last.vdl != vdl() || last.pgmrpl != read_points_.pgmrpl();
+    if (!is_news || !buffer_.IsIdle(pg) || now_ - last.heartbeat_at < options_.heartbeat_interval) {
+      continue;
+    }
+    const log::BatchHeader header = HeaderOf(pg);
+    const bool is_sent_to_all = shipper_.Heartbeat(pg, buffer_.SealHeartbeat(pg, header));
+    last = {.vdl = header.vdl,
+            .pgmrpl = header.pgmrpl,
+            .heartbeat_at = now_,
+            .is_owed = !is_sent_to_all};
+    ++counters_.heartbeats;
+  }
+}
+
+WriterOutput Writer::TakeOutput() {
+  std::vector<BatchSend> sends = shipper_.TakeSends();
+  counters_.sends += sends.size();
+  for (const BatchSend& send : sends) counters_.sent_bytes += send.batch.bytes->size();
+  output_.sends = std::move(sends);
+  return std::exchange(output_, {});
+}
+
+Lsn Writer::head() const { return head_; }
+Lsn Writer::vdl() const { return durability_.vdl(); }
+bool Writer::is_fenced() const { return is_fenced_; }
+VolumeEpoch Writer::epoch() const { return volume_.epoch; }
+std::shared_ptr<const std::vector<Lsn>> Writer::HeadTails() { return head_tails_.Snapshot(); }
+std::shared_ptr<const std::vector<Lsn>> Writer::DurableTails() { return durable_tails_.Snapshot(); }
+
+}  // namespace sextant::compute

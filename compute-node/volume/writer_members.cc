@@ -1,0 +1,136 @@
+// The part of Writer (writer.h) that deals with members: streams, refusals, and their picture.
+#include <utility>
+
+#include "common/base/check.h"
+#include "compute-node/volume/writer.h"
+
+namespace sextant::compute {
+
+void Writer::MemberUp(MemberAddress member, const protocol::SegmentStatus& status) {
+  if (is_fenced_) return;
+  Obey(member, sessions_.Up(member, status), &status);
+}
+
+void Writer::MemberDown(MemberAddress member) {
+  sessions_.Down(member);
+  shipper_.Stop(member);
+}
+
+void Writer::EpochRaised(MemberAddress member,
+                         const absl::StatusOr<protocol::SegmentStatus>& reply) {
+  if (is_fenced_) return;
+  Obey(member, sessions_.EpochRaised(member, reply, now_), reply.ok() ? &*reply : nullptr);
+}
+
+void Writer::Obey(MemberAddress member, MemberSessions::Verdict verdict,
+                  const protocol::SegmentStatus* status) {
+  switch (verdict) {
+    case MemberSessions::Verdict::kIgnore:
+      return;
+    case MemberSessions::Verdict::kStream:
+      return Stream(member, status->scl);
+    case MemberSessions::Verdict::kRaiseEpoch:
+      return RaiseEpochOf(member);
+    case MemberSessions::Verdict::kRetryLater:
+      return shipper_.Stop(member);
+    case MemberSessions::Verdict::kUnusable:
+      return LoseMember(member);
+    case MemberSessions::Verdict::kFenced:
+      return Fence();
+  }
+}
+
+void Writer::Stream(MemberAddress member, Lsn scl) {
+  if (scl > buffer_.last_sealed(member.pg)) return LoseMember(member);  // never sent: not ours
+  acks_[member.pg.value()].Connected(member.slot, scl);
+  shipper_.Start(member, scl);
+  last_sent_[member.pg.value()].is_owed = true;
+  CountScl(member, scl);
+}
+
+void Writer::RaiseEpochOf(MemberAddress member) {
+  shipper_.Stop(member);
+  output_.raise_epochs.push_back({member,
+                                  {.segment = {volume_.descriptor.volume, member.pg},
+                                   .epoch = volume_.epoch,
+                                   .writer = volume_.writer,
+                                   .truncations = volume_.truncations}});
+}
+
+void Writer::LoseMember(MemberAddress member) {
+  sessions_.Gone(member);
+  shipper_.Abandon(member);
+  acks_[member.pg.value()].Discount(member.slot);
+}
+
+void Writer::Acked(MemberAddress member, const protocol::AppendAck& ack) {
+  if (is_fenced_ || !sessions_.IsUp(member)) return;
+  if (ack.epoch > volume_.epoch) return Fence();
+  if (!ack.status.ok()) return Refused(member, ack);
+  if (ack.epoch == volume_.epoch) AckedOk(member, ack.scl);
+}
+
+void Writer::AckedOk(MemberAddress member, Lsn scl) {
+  if (scl > buffer_.last_sealed(member.pg)) return LoseMember(member);
+  sessions_.Accepted(member);
+  shipper_.Acked(member, scl);
+  CountScl(member, scl);
+}
+
+void Writer::Refused(MemberAddress member, const protocol::AppendAck& ack) {
+  switch (ack.status.code()) {
+    case absl::StatusCode::kFailedPrecondition:
+      if (ack.epoch < volume_.epoch) {
+        sessions_.NeedsClaim(member);
+        return RaiseEpochOf(member);
+      }
+      // Refused within the same epoch: the reply to another claim will say why.
+      sessions_.NeedsClaimLater(member, now_);
+      return shipper_.Stop(member);
+    case absl::StatusCode::kDataLoss:
+      sessions_.Damaged(member, now_);
+      return shipper_.Stop(member);
+    case absl::StatusCode::kNotFound:
+      return LoseMember(member);
+    default:
+      sessions_.NoSpace(member, now_);
+      return shipper_.Stop(member);
+  }
+}
+
+MemberProgress Writer::Member(MemberAddress member) const {
+  const AckTracker& acks = acks_[member.pg.value()];
+  const bool is_counted = acks.IsCounted(member.slot);
+  MemberState state = sessions_.state(member);
+  if (state == MemberState::kStreaming) {
+    if (shipper_.IsBehind(member)) state = MemberState::kBehind;
+    if (!is_counted) state = MemberState::kDamaged;
+  }
+  return {state, is_counted ? acks.scl(member.slot) : shipper_.scl(member)};
+}
+
+WriterProgress Writer::Progress() const {
+  WriterProgress progress{.head = head_,
+                          .vcl = durability_.vcl(),
+                          .vdl = vdl(),
+                          .pgmrpl = read_points_.pgmrpl(),
+                          .epoch = volume_.epoch,
+                          .unacked_bytes = buffer_.unacked_bytes(),
+                          .retained_bytes = shipper_.retained_bytes(),
+                          .waits = commits_.size(),
+                          .is_fenced = is_fenced_};
+  for (size_t i = 0; i < acks_.size(); ++i) {
+    const PgId pg(static_cast<uint32_t>(i));
+    PgProgress& group = progress.pgs.emplace_back();
+    group.last_lsn = buffer_.last_lsn(pg);
+    group.pgcl = acks_[i].pgcl();
+    for (size_t slot = 0; slot < volume_.memberships[i].members.size(); ++slot) {
+      group.members.push_back(Member({pg, static_cast<quorum::Slot>(slot)}));
+    }
+  }
+  return progress;
+}
+
+const WriterCounters& Writer::counters() const { return counters_; }
+
+}  // namespace sextant::compute
