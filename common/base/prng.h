@@ -25,7 +25,11 @@ class Prng {
     return Next() % bound;
   }
   // Uniform in [low, high].
-  uint64_t Between(uint64_t low, uint64_t high) { return low + Below(high - low + 1); }
+  uint64_t Between(uint64_t low, uint64_t high) {
+    SEXTANT_CHECK(low <= high) << low << " and " << high;
+    const uint64_t span = high - low;
+    return low + (span == UINT64_MAX ? Next() : Below(span + 1));
+  }
   // True once in `n` calls on average.
   bool OneIn(uint64_t n) { return Below(n) == 0; }
 

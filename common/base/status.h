@@ -11,17 +11,23 @@
 //   NOT_FOUND            no such volume, segment, session or page
 #pragma once
 
+#include <utility>
+
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
 #define SEXTANT_CONCAT_INNER(a, b) a##b
 #define SEXTANT_CONCAT(a, b) SEXTANT_CONCAT_INNER(a, b)
 
-#define RETURN_IF_ERROR(expression)                                         \
-  do {                                                                      \
-    if (absl::Status status_ = (expression); !status_.ok()) return status_; \
+// Returns from the function with the error, where `expression` (an absl::Status) is one.
+#define RETURN_IF_ERROR(expression)                                             \
+  do {                                                                          \
+    if (absl::Status returned_status_ = (expression); !returned_status_.ok()) { \
+      return returned_status_;                                                  \
+    }                                                                           \
   } while (false)
 
+// Declares or assigns `lhs` from a StatusOr, or returns from the function with its error.
 #define ASSIGN_OR_RETURN(lhs, expression) \
   ASSIGN_OR_RETURN_IMPL(SEXTANT_CONCAT(status_or_, __LINE__), lhs, expression)
 #define ASSIGN_OR_RETURN_IMPL(holder, lhs, expression) \

@@ -57,7 +57,7 @@ absl::StatusOr<BatchHeader> TakeHeader(std::string_view* in) {
       !GetVarint(&covered, &membership) || !GetVarint(&covered, &vdl) ||
       !GetVarint(&covered, &pg_lsn) || !GetVarint(&covered, &pgmrpl) ||
       !GetVarint(&covered, &count) || !GetVarint(&covered, &body) || !covered.empty() ||
-      pg > UINT32_MAX || body > kMaxBatchBodyBytes || count > body) {
+      pg > UINT32_MAX || body > kMaxBatchBodyBytes || count > body / kMinRecordBytes) {
     return Malformed("impossible header");
   }
   return BatchHeader{.volume = VolumeId(volume),

@@ -48,6 +48,8 @@ struct RecordView {
 inline constexpr size_t kMaxPayloadBytes = 128 * 1024;
 // Most bytes that a record's encoding adds to its payload: checksum, flags, seven varints.
 inline constexpr size_t kMaxRecordOverheadBytes = 4 + 1 + 7 * 10;
+// Fewest bytes of an encoded record: the same with varints of one byte.
+inline constexpr size_t kMinRecordBytes = 4 + 1 + 7;
 
 // Appends the encoding of a record of (volume, pg) to *out. The CRC covers the payload and the
 // whole identity, volume and pg included, so right bytes at the wrong place fail the check.

@@ -9,9 +9,11 @@
 
 #include <array>
 #include <cstdint>
+#include <initializer_list>
 #include <span>
 #include <vector>
 
+#include "common/base/check.h"
 #include "common/log/lsn.h"
 
 namespace sextant::quorum {
@@ -34,14 +36,18 @@ class SlotSet {
   constexpr SlotSet(std::initializer_list<int> slots) {
     for (int slot : slots) Insert(static_cast<Slot>(slot));
   }
-  constexpr void Insert(Slot slot) { bits_ = static_cast<uint8_t>(bits_ | (1u << slot)); }
-  constexpr void Erase(Slot slot) { bits_ = static_cast<uint8_t>(bits_ & ~(1u << slot)); }
-  constexpr bool Contains(Slot slot) const { return (bits_ >> slot) & 1; }
+  constexpr void Insert(Slot slot) { bits_ = static_cast<uint8_t>(bits_ | Bit(slot)); }
+  constexpr void Erase(Slot slot) { bits_ = static_cast<uint8_t>(bits_ & ~Bit(slot)); }
+  constexpr bool Contains(Slot slot) const { return (bits_ & Bit(slot)) != 0; }
   constexpr int size() const { return __builtin_popcount(bits_); }
   constexpr SlotSet Intersect(SlotSet other) const { return FromBits(bits_ & other.bits_); }
   constexpr bool operator==(const SlotSet&) const = default;
 
  private:
+  static constexpr unsigned Bit(Slot slot) {
+    SEXTANT_CHECK(slot < kMaxSlots) << "slot " << int{slot};
+    return 1u << slot;
+  }
   static constexpr SlotSet FromBits(unsigned bits) {
     SlotSet set;
     set.bits_ = static_cast<uint8_t>(bits);

@@ -92,8 +92,8 @@ void ToProto(const volume::Descriptor& descriptor, v1::Descriptor* out) {
 
 absl::StatusOr<volume::Descriptor> FromProto(const v1::Descriptor& in) {
   const v1::Geometry& g = in.geometry();
-  if (g.pages_per_pg() > UINT64_MAX / 65536 / std::max(1u, g.pg_count())) {
-    return Invalid("a volume longer than 2^64 bytes");
+  if (g.page_bytes() != 0 && g.pages_per_pg() > UINT64_MAX / g.page_bytes()) {
+    return Invalid("a segment longer than 2^64 bytes");
   }
   RETURN_IF_ERROR(
       volume::ValidateGeometry(g.page_bytes(), g.pages_per_pg() * g.page_bytes(), g.pg_count()));

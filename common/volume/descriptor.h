@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "common/base/ids.h"
 #include "common/log/lsn.h"
 #include "common/quorum/quorum.h"
@@ -28,6 +29,10 @@ struct Membership {
   std::vector<Member> members;  // six at rest
   bool operator==(const Membership&) const = default;
 };
+
+// INVALID_ARGUMENT, saying which: not six members, a node twice or without a name, or not two in
+// each of three zones. What a new volume must satisfy; a membership under change may not.
+absl::Status ValidateMembership(const Membership& membership);
 
 struct Descriptor {
   VolumeId volume;

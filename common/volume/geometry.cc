@@ -15,8 +15,13 @@ absl::Status ValidateGeometry(uint32_t page_bytes, uint64_t segment_bytes, uint3
                                            " is not a positive multiple of the page size ",
                                            page_bytes));
   }
-  if (pg_count == 0)
+  if (pg_count == 0) {
     return absl::InvalidArgumentError("a volume has at least one protection group");
+  }
+  if (segment_bytes > UINT64_MAX / pg_count) {
+    return absl::InvalidArgumentError(
+        Text(pg_count, " protection groups of ", segment_bytes, " bytes are more than 2^64 bytes"));
+  }
   return absl::OkStatus();
 }
 

@@ -25,7 +25,7 @@ struct Geometry {
 };
 
 // INVALID_ARGUMENT with what is allowed: page_bytes a power of two in [512, 65536], segment_bytes a
-// positive multiple of it, pg_count >= 1.
+// positive multiple of it, pg_count >= 1, and the whole addressable in 64 bits.
 absl::Status ValidateGeometry(uint32_t page_bytes, uint64_t segment_bytes, uint32_t pg_count);
 
 }  // namespace sextant::volume
