@@ -34,6 +34,7 @@ int Main(int argc, char** argv) {
       ->type_name("FILE");
   Cli cli;
   AddClusterCommands(&app, &cli);
+  AddPingCommand(&app, &cli);
   AddMiscCommands(&app, &cli);
   try {
     app.parse(argc, argv);

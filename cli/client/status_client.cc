@@ -104,7 +104,8 @@ std::vector<absl::StatusOr<v1::ComputeStatus>> AskComputeNodes(
 absl::StatusOr<bool> IsServing(const std::string& address, absl::Duration timeout) {
   // Debian packages no generated code for grpc.health.v1. Its request for the whole server is an
   // empty message, its reply one enumeration: field 1, where 1 is SERVING.
-  grpc::ByteBuffer request;
+  const grpc::Slice empty;  // a buffer without a slice is no message
+  grpc::ByteBuffer request(&empty, 1);
   const std::vector<absl::StatusOr<grpc::ByteBuffer>> answers =
       AskAll<grpc::ByteBuffer>({address}, timeout, [&request](auto* call, auto on_done) {
         grpc::GenericStub stub(call->channel);

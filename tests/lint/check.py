@@ -67,7 +67,7 @@ def core_is_pure(tree):
 
 def files_say_what_they_are_for(tree):
     for path, lines in tree.sources():
-        if not lines or not lines[0].startswith("//") or len(lines[0]) < 20:
+        if not lines or not lines[0].startswith("//") or len(lines[0]) < 12:
             yield Finding(path, 1, "open the file with a comment that says what it is for")
         if path.endswith(".h") and "#pragma once" not in lines:
             yield Finding(path, 1, "a header needs #pragma once")
