@@ -73,20 +73,24 @@ absl::Status EpochFence::CheckTruncation(const volume::Truncation& truncation,
 absl::StatusOr<bool> EpochFence::Raise(VolumeEpoch epoch, WriterId writer,
                                        const std::vector<volume::Truncation>& truncations) {
   RETURN_IF_ERROR(CheckClaim(epoch, writer));
-  for (const volume::Truncation& truncation : truncations) {
-    RETURN_IF_ERROR(CheckTruncation(truncation, epoch));
+  for (size_t i = 0; i < truncations.size(); ++i) {
+    RETURN_IF_ERROR(CheckTruncation(truncations[i], epoch));
+    if (i == 0 || truncations[i - 1].epoch < truncations[i].epoch) continue;
+    return absl::InvalidArgumentError("truncations must ascend by epoch");
   }
   bool is_changed = epoch != epoch_ || writer != writer_;
   epoch_ = epoch;
   writer_ = writer;
-  for (const volume::Truncation& truncation : truncations) {
-    auto place =
-        std::lower_bound(truncations_.begin(), truncations_.end(), truncation.epoch, BelowEpoch);
-    if (place != truncations_.end() && place->epoch == truncation.epoch) continue;
-    truncations_.insert(place, truncation);
+  if (IsNewer(truncations)) {
+    truncations_ = truncations;
     is_changed = true;
   }
   return is_changed;
+}
+
+bool EpochFence::IsNewer(const std::vector<volume::Truncation>& truncations) const {
+  if (truncations.empty()) return false;
+  return truncations_.empty() || truncations.back().epoch > truncations_.back().epoch;
 }
 
 std::vector<volume::Truncation> EpochFence::Unknown(

@@ -6,7 +6,12 @@
 // higher epoch wins, at once, and the older writer finds out by being refused (SIGMOD'18,
 // section 2.4).
 //
-// Invariants: the epoch never falls; truncations are never forgotten and never change.
+// Truncation lists are taken whole and never merged: of two, the one whose last truncation is of
+// the higher epoch wins. It holds every truncation that an opened epoch made; one that it lacks was
+// never finished, and may annul what a later recovery found durable (docs/PROTOCOL.md, "Recovery").
+//
+// Invariants: the epoch never falls, nor does that of the last truncation; a truncation never
+// changes.
 #pragma once
 
 #include <vector>
@@ -32,13 +37,15 @@ class EpochFence {
   // for good) or higher (this segment must be told of that epoch first).
   absl::Status Admit(VolumeEpoch epoch) const;
 
-  // Claims `epoch` for `writer` and adds the truncations not yet known; true if that changed
-  // anything. FAILED_PRECONDITION: a higher epoch was promised already, or this one to another
-  // writer. INVALID_ARGUMENT: a truncation is malformed or of an epoch above `epoch`. ABORTED: a
-  // truncation contradicts a known one of its epoch. After an error nothing has changed.
+  // Claims `epoch` for `writer` and takes the list of truncations if it is the newer; true if that
+  // changed anything. FAILED_PRECONDITION: a higher epoch was promised already, or this one to
+  // another writer. INVALID_ARGUMENT: a truncation is malformed or of an epoch above `epoch`.
+  // ABORTED: a truncation contradicts a known one of its epoch. After an error nothing has changed.
   absl::StatusOr<bool> Raise(VolumeEpoch epoch, WriterId writer,
                              const std::vector<volume::Truncation>& truncations);
 
+  // Whether Raise would take this list instead of its own.
+  bool IsNewer(const std::vector<volume::Truncation>& truncations) const;
   // Those of `truncations` whose epoch this fence knows no truncation of.
   std::vector<volume::Truncation> Unknown(const std::vector<volume::Truncation>& truncations) const;
 

@@ -46,13 +46,15 @@ TEST(EpochFence, AFailedRaiseChangesNothing) {
   }
 }
 
-TEST(EpochFence, MergesTruncationsByEpochAndSaysWhetherAnythingIsNew) {
+TEST(EpochFence, TheListWithTheLaterTruncationWinsWhole) {
   EpochFence fence(VolumeEpoch(1), WriterId(1), {});
-  EXPECT_TRUE(*fence.Raise(VolumeEpoch(4), WriterId(4), {Cut(4, 30, 40)}));
-  EXPECT_TRUE(*fence.Raise(VolumeEpoch(4), WriterId(4), {Cut(2, 10, 20), Cut(4, 30, 40)}));
-  EXPECT_FALSE(*fence.Raise(VolumeEpoch(4), WriterId(4), {Cut(2, 10, 20)}));
-  EXPECT_THAT(fence.truncations(), ElementsAre(Cut(2, 10, 20), Cut(4, 30, 40)));
-  EXPECT_THAT(fence.Unknown({Cut(2, 10, 20), Cut(3, 20, 25)}), ElementsAre(Cut(3, 20, 25)));
+  EXPECT_TRUE(*fence.Raise(VolumeEpoch(3), WriterId(3), {Cut(2, 10, 20), Cut(3, 25, 40)}));
+  EXPECT_FALSE(*fence.Raise(VolumeEpoch(3), WriterId(3), {Cut(2, 10, 20)}));
+  EXPECT_THAT(fence.truncations(), ElementsAre(Cut(2, 10, 20), Cut(3, 25, 40)));
+  EXPECT_THAT(fence.Unknown({Cut(2, 10, 20), Cut(4, 20, 25)}), ElementsAre(Cut(4, 20, 25)));
+  // Epoch 3 never opened: recovery 4 did not see its truncation, and found 26 to 30 durable.
+  EXPECT_TRUE(*fence.Raise(VolumeEpoch(4), WriterId(4), {Cut(2, 10, 20), Cut(4, 30, 50)}));
+  EXPECT_THAT(fence.truncations(), ElementsAre(Cut(2, 10, 20), Cut(4, 30, 50)));
 }
 
 TEST(EpochFence, ATruncationAnnulsOlderEpochsInItsRangeOnly) {

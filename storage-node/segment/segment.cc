@@ -152,6 +152,7 @@ absl::Status Segment::CheckRaise(const protocol::RaiseEpochRequest& request) con
                                            FormatVolumeId(request.segment.volume), "/",
                                            request.segment.pg));
   }
+  if (!fence_.IsNewer(request.truncations)) return absl::OkStatus();
   // VDL is never truncated: what a writer once called durable outlives any recovery.
   for (const volume::Truncation& truncation : fence_.Unknown(request.truncations)) {
     if (told_.pg_lsn_at_vdl > truncation.vdl && told_.pg_lsn_at_vdl <= truncation.upper) {
