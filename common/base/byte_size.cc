@@ -1,4 +1,4 @@
-// See byte_size.h.
+// Parsing and printing of sizes with binary units. See byte_size.h.
 #include "common/base/byte_size.h"
 
 #include "common/base/text.h"

@@ -1,4 +1,4 @@
-// See check.h.
+// How a broken invariant ends the process: message to stderr, abort. See check.h.
 #include "common/base/check.h"
 
 #include <cstdio>

@@ -1,4 +1,4 @@
-// See crc32c.h.
+// CRC32C by instruction (SSE4.2, ARMv8) and by table. See crc32c.h.
 #include "common/base/crc32c.h"
 
 #include <array>

@@ -1,4 +1,4 @@
-// See delta.h.
+// Diff of two pages, and the apply that checks a payload before it writes. See delta.h.
 #include "common/page/delta.h"
 
 #include <cstring>

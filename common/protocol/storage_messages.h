@@ -72,8 +72,8 @@ struct CreateSegmentRequest {
 // segment's status after both. Used to fence, to truncate and to bring a member that was away up to
 // date. Accepted when epoch > the segment's, or equal and of the same writer; FAILED_PRECONDITION
 // otherwise. Of the segment's list and the request's the one whose last truncation is of the higher
-// epoch wins, whole: lists are never merged, since a truncation that its recovery did not finish may
-// rightly be missing from the later one.
+// epoch wins, whole: lists are never merged, since a truncation that its recovery did not finish
+// may rightly be missing from the later one.
 struct RaiseEpochRequest {
   SegmentId segment;
   VolumeEpoch epoch;

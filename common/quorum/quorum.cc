@@ -1,4 +1,4 @@
-// See quorum.h.
+// Counting over sets of six; PGCL is the fourth highest SCL of each set. See quorum.h.
 #include "common/quorum/quorum.h"
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// See channel.h.
+// The gRPC channel arguments and why each is set. See channel.h.
 #include "common/rpc/channel.h"
 
 #include <grpcpp/create_channel.h>

@@ -1,4 +1,4 @@
-// See flags.h.
+// CLI11 with YAML files and the environment above them. See flags.h.
 #include "common/rpc/flags.h"
 
 #include <yaml-cpp/yaml.h>

@@ -1,4 +1,4 @@
-// See logging.h.
+// spdlog with a JSON formatter and fields. See logging.h.
 #include "common/rpc/logging.h"
 
 #include <grpc/support/log.h>

@@ -1,4 +1,4 @@
-// See metrics_server.h.
+// cpp-httplib around prometheus-cpp's registry and text format. See metrics_server.h.
 #include "common/rpc/metrics_server.h"
 
 #include <httplib.h>

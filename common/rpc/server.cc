@@ -1,4 +1,4 @@
-// See server.h.
+// Start and stop of the gRPC and metrics ports, the ready file, signals. See server.h.
 #include "common/rpc/server.h"
 
 #include <grpcpp/ext/proto_server_reflection_plugin.h>

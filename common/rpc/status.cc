@@ -1,4 +1,4 @@
-// See status.h.
+// Code by code and message by message between Abseil and gRPC. See status.h.
 #include "common/rpc/status.h"
 
 #include <grpcpp/support/status.h>

@@ -1,4 +1,4 @@
-// See storage_wire.h.
+// Field by field, both ways; every check of what came from the network. See storage_wire.h.
 #include "common/rpc/storage_wire.h"
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// See descriptor.h.
+// What members a new protection group may have. See descriptor.h.
 #include "common/volume/descriptor.h"
 
 #include <map>

@@ -1,4 +1,4 @@
-// See geometry.h.
+// What sizes a volume may have. See geometry.h.
 #include "common/volume/geometry.h"
 
 #include "common/base/text.h"
