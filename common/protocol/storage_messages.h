@@ -49,7 +49,9 @@ struct SegmentStatus {
   Lsn pgmrpl;
   uint64_t log_bytes = 0;      // of the log held, as stored
   uint64_t records_ahead = 0;  // held above a gap, not counted by scl
-  bool is_damaged = false;     // something at rest failed its checksum
+  // Part of its log failed its checksum or is lost, so it may lack what it once acknowledged; until
+  // resent records have closed the gap.
+  bool is_damaged = false;
 };
 
 // A storage node and the segments it hosts.

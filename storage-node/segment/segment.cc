@@ -29,11 +29,11 @@ std::string Segment::Name() const {
 
 void Segment::Restore(LogPosition position, const absl::StatusOr<log::BatchView>& batch) {
   SEXTANT_CHECK(position > last_restored_) << position << " after " << last_restored_;
-  if (position != last_restored_.Next()) is_damaged_ = true;  // some are missing in between
+  if (position != last_restored_.Next()) is_log_damaged_ = true;  // some are missing in between
   last_restored_ = position;
   if (!batch.ok() || batch->header.volume != state_.segment.volume ||
       batch->header.pg != state_.segment.pg) {
-    is_damaged_ = true;
+    is_log_damaged_ = true;
     return;
   }
   PendingBatch stored{.position = position, .header = batch->header};
@@ -47,10 +47,11 @@ void Segment::Restore(LogPosition position, const absl::StatusOr<log::BatchView>
 void Segment::FinishRestore(const std::optional<LogHighWater>& high_water) {
   const LogHighWater mark = high_water.value_or(LogHighWater{.segment = state_.segment});
   // The mark and the log are written together: any difference is damage.
-  if (mark.last_position != last_restored_) is_damaged_ = true;
-  // A truncation learned after the mark was written may rightly have taken SCL below it.
-  const bool is_mark_annulled = IsAnnulled(state_.truncations, mark.scl, VolumeEpoch());
-  if (log_.scl() < mark.scl && !is_mark_annulled) is_damaged_ = true;
+  if (mark.last_position != last_restored_) is_log_damaged_ = true;
+  // Without it nothing says how much there was: such a log is damaged for good.
+  const bool is_mark_lost = mark.last_position < last_restored_;
+  highest_stored_ = is_mark_lost ? PageIndex::kMaxLsn : mark.scl;
+  if (highest_stored_ == PageIndex::kMaxLsn) is_log_damaged_ = true;
   pending_ = PendingWrites(std::max(mark.last_position, last_restored_));
 }
 
@@ -225,10 +226,12 @@ void Segment::HandOut(SegmentOutput* out) {
   out->ticket = write.ticket;
   for (PendingBatch& batch : write.batches) {
     out->persist.log.push_back({state_.segment, batch.position, std::move(batch.bytes)});
+    highest_stored_ = std::max(highest_stored_, batch.records.back().header.lsn);
   }
   if (!write.batches.empty()) {
-    out->persist.high_water.push_back(
-        {.segment = state_.segment, .last_position = pending_.last_position(), .scl = log_.scl()});
+    out->persist.high_water.push_back({.segment = state_.segment,
+                                       .last_position = pending_.last_position(),
+                                       .scl = highest_stored_});
   }
   if (is_promise_unwritten_) {
     write.state = state_;

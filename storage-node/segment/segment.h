@@ -139,6 +139,7 @@ class Segment {
   // segment_reads.cc: queries
   absl::Status CheckReadEpoch(VolumeEpoch epoch) const;
   absl::StatusOr<Lsn> LastRecordToRead(const protocol::ReadPagesRequest& request) const;
+  bool MayLackWhatItHeld() const;
 
   SegmentState state_;  // durable
   EpochFence fence_;    // promised
@@ -148,7 +149,8 @@ class Segment {
   bool is_promise_unwritten_ = false;  // the fence holds what no write handed out carries
   Told told_;
   uint64_t log_bytes_ = 0;
-  bool is_damaged_ = false;
+  bool is_log_damaged_ = false;  // found at start-up
+  Lsn highest_stored_;           // of all LSNs ever handed out to be stored
 
   absl::btree_set<ReplyToken> acks_due_;  // answered OK with the SCL at the next TakeOutput
   std::vector<SegmentOutput::Ack> refusals_;

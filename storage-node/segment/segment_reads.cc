@@ -84,6 +84,18 @@ absl::StatusOr<LogReadPlan> Segment::PlanLogRead(const protocol::ReadLogRequest&
   return plan;
 }
 
+// A damaged log has healed once the segment is complete again through everything it ever stored and
+// that still stands: what was damaged has then been sent again, or annulled.
+bool Segment::MayLackWhatItHeld() const {
+  if (!is_log_damaged_) return false;
+  Lsn highest = highest_stored_;
+  for (const volume::Truncation& truncation : state_.truncations) {
+    if (highest > truncation.vdl && highest <= truncation.upper) highest = truncation.vdl;
+  }
+  const bool is_complete_through_vdl = log_.scl() >= told_.pg_lsn_at_vdl && told_.vdl >= highest;
+  return log_.scl() < highest && !is_complete_through_vdl;
+}
+
 protocol::SegmentStatus Segment::Status() const {
   return {.segment = state_.segment,
           .incarnation = state_.incarnation,
@@ -99,7 +111,7 @@ protocol::SegmentStatus Segment::Status() const {
           .pgmrpl = told_.pgmrpl,
           .log_bytes = log_bytes_,
           .records_ahead = log_.records_ahead(),
-          .is_damaged = is_damaged_};
+          .is_damaged = MayLackWhatItHeld()};
 }
 
 }  // namespace sextant::storage

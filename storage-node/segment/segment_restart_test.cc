@@ -66,6 +66,9 @@ TEST(SegmentRestart, ADamagedBatchLeavesAGapThatIsNotAbsence) {
   rig.Settle();
   EXPECT_EQ(rig.scl(), Lsn(3));
   EXPECT_EQ(rig.disk.log.rbegin()->first, LogPosition(4));
+  EXPECT_FALSE(rig.segment().Status().is_damaged) << "it lacks nothing any more";
+  rig.Crash();
+  EXPECT_FALSE(rig.segment().Status().is_damaged) << "nor after the next start, though 2 is";
   auto plans = rig.segment().PlanPageRead(rig.ReadRequest(3));
   ASSERT_TRUE(plans.ok());
   EXPECT_TRUE(rig.Fold((*plans)[0]).ok());
@@ -84,11 +87,44 @@ TEST(SegmentRestart, AMissingBatchIsDamage) {
   }
 }
 
+TEST(SegmentRestart, DamageAtTheVeryEndIsDamageUntilTheVolumeIsKnownToHaveGoneOn) {
+  Rig rig = WithThreeBatches();
+  Damage(rig, 3);  // lsn 3 was acknowledged: nobody may conclude that it never was
+  rig.Crash();
+  EXPECT_EQ(rig.scl(), Lsn(2));
+  EXPECT_TRUE(rig.segment().Status().is_damaged);
+
+  Rig annulled = rig.Clone();
+  annulled.segment().RaiseEpoch(Raise(2, 20, {Cut(2, 2, 100)}), ReplyToken(1));
+  annulled.Settle();
+  EXPECT_FALSE(annulled.segment().Status().is_damaged) << "what it lost counts no more";
+
+  rig.Send(Batch({Redo(3, 2, {.prev_page = 2})}));
+  rig.Settle();
+  EXPECT_FALSE(rig.segment().Status().is_damaged);
+}
+
+TEST(SegmentRestart, WhatWasLostAheadOfAGapIsMissedUntilTheSegmentIsCompleteBeyondIt) {
+  Rig rig = WithThreeBatches();
+  rig.Send(Batch({Redo(7, 6, {.prev_page = 6})}));  // 6 never came
+  rig.Settle();
+  Damage(rig, 4);
+  rig.Crash();
+  EXPECT_EQ(rig.scl(), Lsn(3));
+  EXPECT_TRUE(rig.segment().Status().is_damaged);
+  rig.Send(Batch({}, {.vdl = 9, .pg_lsn_at_vdl = 3}));  // this group has nothing up to 9 after all
+  EXPECT_FALSE(rig.segment().Status().is_damaged);
+}
+
 TEST(SegmentRestart, ALostHighWaterMarkIsDamage) {
   Rig rig = WithThreeBatches();
   rig.disk.high_water.reset();
   rig.Crash();
   EXPECT_TRUE(rig.segment().Status().is_damaged);
+  rig.Send(Batch({Redo(4, 3, {.prev_page = 3})}, {.vdl = 3, .pg_lsn_at_vdl = 3}));
+  rig.Settle();
+  rig.Crash();
+  EXPECT_TRUE(rig.segment().Status().is_damaged) << "nobody knows what else there was";
 }
 
 TEST(SegmentRestart, ABatchOfAnotherSegmentIsDamage) {

@@ -147,6 +147,14 @@ class Rig {
     segment_ = Load(disk);
   }
 
+  // Another segment with the same disk as it is now.
+  Rig Clone() const {
+    Rig other;
+    other.disk = disk;
+    other.Crash();
+    return other;
+  }
+
   Segment& segment() { return *segment_; }
   Lsn scl() { return segment_->Status().scl; }
 

@@ -55,7 +55,7 @@ struct SegmentState {
 struct LogHighWater {
   SegmentId segment;
   LogPosition last_position;
-  Lsn scl;
+  Lsn scl;  // no higher SCL was ever acknowledged: the highest LSN stored so far
 };
 
 struct LogAppend {
