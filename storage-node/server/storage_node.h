@@ -1,11 +1,12 @@
 // StorageNode: the segments of one node, their store and their threads, with no transport.
 //
-// The shell around storage::Segment. gRPC (storage_service.h) and the in-process cluster (embedded/)
-// are two thin fronts of it. Each segment has a lock that is never held over I/O; one committer thread
-// gathers what all segments want persisted, commits it with one sync (group commit) and then releases
-// the acknowledgements. Reads run on the calling thread.
+// The shell around storage::Segment. gRPC (storage_service.h) and the in-process cluster
+// (embedded/) are two thin fronts of it. Each segment has a lock that is never held over I/O; one
+// committer thread gathers what all segments want persisted, commits it with one sync (group
+// commit) and then releases the acknowledgements. Reads run on the calling thread.
 //
-// Thread-safety: all methods from any thread.
+// Thread-safety: all methods from any thread; callbacks (acks, replies, the fatal handler) must not
+// call back into the node. Streams end before the node does.
 #pragma once
 
 #include <functional>
@@ -15,6 +16,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "common/protocol/storage_messages.h"
 #include "storage-node/store/segment_store.h"
 
@@ -27,13 +29,16 @@ struct StorageNodeOptions {
   uint64_t max_pending_bytes = 256ull << 20;
   // Keep a materialised page when making it applied at least this many records.
   int store_page_after_records = 16;
+  // Told how long each sync took, on the committer thread; may be empty.
+  std::function<void(absl::Duration)> observe_commit;
 };
 
 struct StorageNodeCounters {  // since start; read without stopping anything
   uint64_t batches = 0, records = 0, batch_bytes = 0;
   uint64_t commits = 0;  // syncs
   uint64_t page_reads = 0, page_read_errors = 0, records_applied = 0, pages_stored = 0;
-  uint64_t refused_fenced = 0, refused_damaged = 0, refused_no_space = 0;
+  uint64_t refused_fenced = 0, refused_damaged = 0, refused_no_space = 0, refused_backlog = 0;
+  uint64_t damaged_pages = 0;  // stored versions that failed their checksum and were made anew
 };
 
 class StorageNode {
@@ -42,17 +47,20 @@ class StorageNode {
   // committer thread, and nothing is acknowledged from then on. A process exits there.
   using FatalHandler = std::function<void(const absl::Status&)>;
 
-  // Loads every segment of `store`, verifying its log. DATA_LOSS: a segment's state cannot be trusted.
+  // Loads every segment of `store`, verifying its log. DATA_LOSS: a segment's state cannot be
+  // trusted.
   static absl::StatusOr<std::unique_ptr<StorageNode>> Open(StorageNodeOptions options,
                                                            std::unique_ptr<SegmentStore> store,
                                                            FatalHandler on_fatal);
   virtual ~StorageNode() = default;  // stops the committer after a last commit
 
-  // One peer's stream of batches. Acks come back through `sink`, several at a time, in any order across
-  // segments, on the committer thread or inside Append; none after the stream is destroyed.
+  // One peer's stream of batches. Acks come back through `sink`, several at a time, in any order
+  // across segments, on the committer thread or inside Append; none after the stream is destroyed.
   class AppendStream {
    public:
     virtual ~AppendStream() = default;
+    // Answered by an ack, also when it is refused; a batch so damaged that nobody knows its segment
+    // is counted and dropped. Nothing is answered after a fatal error.
     virtual void Append(std::shared_ptr<const std::string> batch) = 0;
   };
   using AckSink = std::function<void(std::vector<protocol::AppendAck>)>;
@@ -63,7 +71,8 @@ class StorageNode {
   // These block for the disk.
   virtual absl::StatusOr<protocol::SegmentStatus> CreateSegment(
       const protocol::CreateSegmentRequest& request) = 0;
-  virtual absl::StatusOr<protocol::ReadLogReply> ReadLog(const protocol::ReadLogRequest& request) = 0;
+  virtual absl::StatusOr<protocol::ReadLogReply> ReadLog(
+      const protocol::ReadLogRequest& request) = 0;
   virtual absl::StatusOr<protocol::ReadPagesReply> ReadPages(
       const protocol::ReadPagesRequest& request) = 0;
 

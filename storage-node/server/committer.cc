@@ -1,0 +1,186 @@
+// See committer.h.
+#include "storage-node/server/committer.h"
+
+#include <chrono>
+#include <iterator>
+
+#include "absl/time/time.h"
+
+namespace sextant::storage {
+namespace {
+
+template <typename T>
+void MoveInto(std::vector<T>* to, std::vector<T>* from) {
+  to->insert(to->end(), std::make_move_iterator(from->begin()),
+             std::make_move_iterator(from->end()));
+  from->clear();
+}
+
+}  // namespace
+
+Committer::Committer(const StorageNodeOptions& options, SegmentStore* store, AnswerRouter* answers,
+                     NodeCounters* counters, StorageNode::FatalHandler on_fatal)
+    : max_backlog_bytes_(options.max_pending_bytes),
+      observe_commit_(options.observe_commit),
+      store_(store),
+      answers_(answers),
+      counters_(counters),
+      on_fatal_(std::move(on_fatal)),
+      thread_([this] { Run(); }) {}
+
+Committer::~Committer() {
+  std::unique_lock<std::mutex> lock(mutex_);
+  is_stopping_ = true;
+  Wake(std::move(lock));
+  thread_.join();
+}
+
+void Committer::Wake(std::unique_lock<std::mutex> lock) {
+  const bool is_waiting = is_waiting_;
+  lock.unlock();
+  if (is_waiting) work_.notify_one();
+}
+
+void Committer::Enqueue(SegmentSlot* slot) {
+  if (slot->is_queued.exchange(true)) return;
+  std::unique_lock<std::mutex> lock(mutex_);
+  queue_.slots.push_back(slot);
+  Wake(std::move(lock));
+}
+
+void Committer::Create(SegmentState state, std::function<void(absl::Status)> done) {
+  std::unique_lock<std::mutex> lock(mutex_);
+  if (has_failed() || is_stopping_) {
+    lock.unlock();
+    done(absl::UnavailableError("the storage node is stopping"));
+    return;
+  }
+  queue_.creations.push_back({std::move(state), std::move(done)});
+  Wake(std::move(lock));
+}
+
+void Committer::ReportFatal(absl::Status error) {
+  std::unique_lock<std::mutex> lock(mutex_);
+  if (queue_.fatal.ok()) queue_.fatal = std::move(error);
+  Wake(std::move(lock));
+}
+
+bool Committer::ReserveBacklog(uint64_t bytes) {
+  const uint64_t before = backlog_bytes_.fetch_add(bytes, std::memory_order_relaxed);
+  if (before + bytes <= max_backlog_bytes_) return true;
+  backlog_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
+  return false;
+}
+
+void Committer::Run() {
+  Round round;
+  Queue queue;
+  while (WaitForWork(round, &queue)) {
+    absl::Status fatal = std::exchange(queue.fatal, absl::OkStatus());
+    Gather(std::exchange(queue, {}), &round);
+    Deliver(&round);  // refusals and answers that depend on nothing
+    if (fatal.ok()) {
+      const absl::Status status = round.write.empty() ? absl::OkStatus() : Commit(round);
+      if (status.ok() || absl::IsResourceExhausted(status)) {
+        round = Settle(std::move(round), status);
+        Deliver(&round);
+        continue;
+      }
+      fatal = status;
+    }
+    Fail(fatal, std::move(round));
+    return;
+  }
+}
+
+bool Committer::WaitForWork(const Round& round, Queue* queue) {
+  std::unique_lock<std::mutex> lock(mutex_);
+  is_waiting_ = true;
+  work_.wait(lock, [&] { return !queue_.empty() || !round.write.empty() || is_stopping_; });
+  is_waiting_ = false;
+  if (queue_.empty() && round.write.empty()) return false;
+  *queue = std::exchange(queue_, {});
+  return true;
+}
+
+void Committer::Gather(Queue queue, Round* round) {
+  for (SegmentSlot* slot : queue.slots) {
+    slot->is_queued.store(false);  // before looking: what comes later queues it again
+    std::lock_guard<std::mutex> lock(slot->mutex);
+    Take(slot, round);
+  }
+  for (Creation& creation : queue.creations) {
+    round->write.states.push_back(creation.state);
+    round->creations.push_back(std::move(creation));
+  }
+}
+
+void Committer::Take(SegmentSlot* slot, Round* round) {
+  SegmentOutput output = slot->segment.TakeOutput();
+  round->backlog_bytes += std::exchange(slot->untaken_bytes, 0);
+  MoveInto(&round->acks, &output.acks);
+  MoveInto(&round->epoch_replies, &output.epoch_replies);
+  if (output.persist.empty()) return;
+  MoveInto(&round->write.log, &output.persist.log);
+  MoveInto(&round->write.high_water, &output.persist.high_water);
+  MoveInto(&round->write.states, &output.persist.states);
+  round->tickets.emplace_back(slot, output.ticket);
+}
+
+absl::Status Committer::Commit(const Round& round) {
+  const auto start = std::chrono::steady_clock::now();
+  absl::Status status = store_->Commit(round.write);
+  if (!status.ok()) return status;
+  counters_->commits.Add();
+  if (observe_commit_) {
+    observe_commit_(absl::FromChrono(std::chrono::steady_clock::now() - start));
+  }
+  return status;
+}
+
+Committer::Round Committer::Settle(Round round, const absl::Status& status) {
+  Round next;
+  for (const auto& [slot, ticket] : round.tickets) {
+    std::lock_guard<std::mutex> lock(slot->mutex);
+    if (status.ok()) {
+      slot->segment.Persisted(ticket);
+    } else {
+      slot->segment.PersistRefused(ticket, status);
+    }
+  }
+  // Only now: a segment may have two tickets in the round, and refusing the second must not meet a
+  // third one.
+  for (const auto& [slot, ticket] : round.tickets) {
+    std::lock_guard<std::mutex> lock(slot->mutex);
+    Take(slot, &next);
+  }
+  for (Creation& creation : round.creations) creation.done(status);
+  backlog_bytes_.fetch_sub(round.backlog_bytes, std::memory_order_relaxed);
+  return next;
+}
+
+void Committer::Deliver(Round* round) {
+  for (const SegmentOutput::Ack& ack : round->acks) {
+    if (absl::IsFailedPrecondition(ack.ack.status)) counters_->refused_fenced.Add();
+    if (absl::IsResourceExhausted(ack.ack.status)) counters_->refused_no_space.Add();
+  }
+  if (!round->acks.empty()) answers_->DeliverAcks(std::exchange(round->acks, {}));
+  for (SegmentOutput::EpochReply& reply : round->epoch_replies) {
+    answers_->DeliverRaise(std::move(reply));
+  }
+  round->epoch_replies.clear();
+}
+
+void Committer::Fail(const absl::Status& error, Round round) {
+  std::vector<Creation> creations = std::move(round.creations);
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    has_failed_.store(true, std::memory_order_release);
+    MoveInto(&creations, &queue_.creations);
+  }
+  on_fatal_(error);
+  for (Creation& creation : creations) creation.done(error);
+  answers_->AbandonRaises(error);
+}
+
+}  // namespace sextant::storage

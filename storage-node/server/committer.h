@@ -1,0 +1,96 @@
+// Committer: the one thread of a storage node that writes. Group commit.
+//
+// A round gathers what all queued segments want persisted, commits it with one sync, tells the
+// segments and delivers the answers that this sets free. What arrives meanwhile makes the next
+// round, so the sync itself is the only timer. Internal to server/.
+//
+// Thread-safety: all methods from any thread; hooks run on the committer's thread.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <functional>
+#include <mutex>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "storage-node/server/answer_router.h"
+#include "storage-node/server/node_counters.h"
+#include "storage-node/server/segment_slot.h"
+#include "storage-node/server/storage_node.h"
+#include "storage-node/store/segment_store.h"
+
+namespace sextant::storage {
+
+class Committer {
+ public:
+  // All pointers outlive the committer.
+  Committer(const StorageNodeOptions& options, SegmentStore* store, AnswerRouter* answers,
+            NodeCounters* counters, StorageNode::FatalHandler on_fatal);
+  ~Committer();  // finishes what was queued
+
+  // The segment has something to persist or to answer.
+  void Enqueue(SegmentSlot* slot);
+  // Makes the state of a new segment durable; `done` is told.
+  void Create(SegmentState state, std::function<void(absl::Status)> done);
+  // A write elsewhere failed: the node ends.
+  void ReportFatal(absl::Status error);
+
+  // Takes room for a batch in the backlog, given back when its round is over; false: it is full.
+  bool ReserveBacklog(uint64_t bytes);
+  // After a fatal error nothing is taken or answered any more.
+  bool has_failed() const { return has_failed_.load(std::memory_order_acquire); }
+
+ private:
+  struct Creation {
+    SegmentState state;
+    std::function<void(absl::Status)> done;
+  };
+  struct Round {
+    StoreWrite write;
+    std::vector<std::pair<SegmentSlot*, PersistTicket>> tickets;
+    std::vector<Creation> creations;
+    uint64_t backlog_bytes = 0;
+    std::vector<SegmentOutput::Ack> acks;
+    std::vector<SegmentOutput::EpochReply> epoch_replies;
+  };
+  struct Queue {
+    std::vector<SegmentSlot*> slots;
+    std::vector<Creation> creations;
+    absl::Status fatal;
+    bool empty() const { return slots.empty() && creations.empty() && fatal.ok(); }
+  };
+
+  void Run();
+  // Waits for something to do unless `round` has it already; false: stopped and all done.
+  bool WaitForWork(const Round& round, Queue* queue);
+  void Gather(Queue queue, Round* round);
+  // Takes a segment's duties into `round`; with the slot's lock held.
+  void Take(SegmentSlot* slot, Round* round);
+  absl::Status Commit(const Round& round);
+  // After Commit: tells the segments; what they want next goes into the round returned.
+  Round Settle(Round round, const absl::Status& status);
+  void Deliver(Round* round);
+  void Fail(const absl::Status& error, Round round);
+  void Wake(std::unique_lock<std::mutex> lock);
+
+  const uint64_t max_backlog_bytes_;
+  const std::function<void(absl::Duration)> observe_commit_;
+  SegmentStore* const store_;
+  AnswerRouter* const answers_;
+  NodeCounters* const counters_;
+  const StorageNode::FatalHandler on_fatal_;
+
+  std::atomic<uint64_t> backlog_bytes_{0};
+  std::atomic<bool> has_failed_{false};
+  std::mutex mutex_;
+  std::condition_variable work_;
+  Queue queue_;               // guarded by mutex_
+  bool is_waiting_ = false;   // guarded by mutex_
+  bool is_stopping_ = false;  // guarded by mutex_
+  std::thread thread_;        // last: uses all of the above
+};
+
+}  // namespace sextant::storage

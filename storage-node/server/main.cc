@@ -1,0 +1,108 @@
+// sextant-storage-node: hosts segments of volumes in a data directory and serves them over gRPC.
+#include <prometheus/registry.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <iostream>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "common/base/status.h"
+#include "common/rpc/flags.h"
+#include "common/rpc/logging.h"
+#include "common/rpc/server.h"
+#include "storage-node/server/node_metrics.h"
+#include "storage-node/server/storage_node.h"
+#include "storage-node/server/storage_service.h"
+#include "storage-node/store/rocksdb_store.h"
+
+namespace sextant::storage {
+namespace {
+
+struct Flags {
+  rpc::CommonFlags common;
+  RocksDbStoreOptions store;
+  StorageNodeOptions node;
+};
+
+void AddFlags(CLI::App* app, Flags* flags) {
+  rpc::AddCommonFlags(app, &flags->common);
+  app->add_option("--node-name", flags->node.node, "Names this node, for example az1-a.")
+      ->required();
+  app->add_option("--zone", flags->node.zone, "Names its availability zone, for example az1.")
+      ->required();
+  app->add_option("--data-dir", flags->store.directory,
+                  "Keeps log and pages here; made if missing, refused if another node's.")
+      ->required();
+  rpc::AddByteSize(app, "--disk-reserve", &flags->store.disk_reserve_bytes,
+                   "Refuses writes when less than this would stay free on the disk.");
+  rpc::AddByteSize(app, "--block-cache", &flags->store.block_cache_bytes,
+                   "Caches so much of the files in memory.");
+  rpc::AddByteSize(app, "--log-memtable", &flags->store.log_memtable_bytes,
+                   "Buffers so much redo before writing a table; up to three buffers.");
+  rpc::AddByteSize(app, "--page-memtable", &flags->store.page_memtable_bytes,
+                   "Buffers so much of page versions before writing a table; up to three buffers.");
+  rpc::AddByteSize(app, "--max-wal", &flags->store.max_wal_bytes,
+                   "Bounds the write-ahead log, and with it the time to open.");
+  rpc::AddByteSize(app, "--max-pending", &flags->node.max_pending_bytes,
+                   "Refuses batches when so much waits for the disk.");
+  app->add_option("--store-page-after-records", flags->node.store_page_after_records,
+                  "Keeps a page version when making it applied at least so many records.");
+}
+
+// A node whose disk failed must not go on: what it would acknowledge next may not be there.
+[[noreturn]] void Die(const absl::Status& error) {
+  spdlog::error("first failed write or sync: the storage node ends{}", rpc::Fields("error", error));
+  spdlog::default_logger()->flush();
+  _exit(rpc::kExitFailure);
+}
+
+absl::Status Serve(Flags flags) {
+  flags.store.node = flags.node.node;
+  flags.store.zone = flags.node.zone;
+  auto registry = std::make_shared<prometheus::Registry>();
+  CommitLatency latency(registry.get());
+  flags.node.observe_commit = [&latency](absl::Duration took) { latency.Observe(took); };
+
+  ASSIGN_OR_RETURN(std::unique_ptr<SegmentStore> store, OpenRocksDbStore(flags.store));
+  ASSIGN_OR_RETURN(const std::unique_ptr<StorageNode> node,
+                   StorageNode::Open(flags.node, std::move(store), Die));
+  const std::unique_ptr<StorageService> service = StorageService::Make(node.get());
+  ASSIGN_OR_RETURN(const std::unique_ptr<rpc::Server> server,
+                   rpc::Server::Start(flags.common.server, {service->service()}, registry,
+                                      {std::make_shared<NodeMetrics>(node.get())}));
+  server->SetReady(true);
+  spdlog::info("storage node serves{}",
+               rpc::Fields("zone", flags.node.zone, "listen", server->address(), "metrics",
+                           server->metrics_address(), "data_dir", flags.store.directory));
+  const int signal = rpc::WaitForStopSignal();
+  spdlog::info("storage node stops{}", rpc::Fields("signal", signal));
+  service->EndStreams();
+  server->Stop();
+  return absl::OkStatus();
+}
+
+int Main(int argc, char** argv) {
+  CLI::App app("Hosts segments of Sextant volumes: keeps their redo log, serves their pages.",
+               "sextant-storage-node");
+  Flags flags;
+  AddFlags(&app, &flags);
+  if (const auto exit_code = rpc::ParseFlags(&app, argc, argv)) return *exit_code;
+  flags.common.log.process = "storage-node";
+  flags.common.log.node = flags.node.node;
+  if (const absl::Status status = rpc::SetUpLogging(flags.common.log); !status.ok()) {
+    std::cerr << "sextant-storage-node: " << status.message() << "\n";
+    return rpc::kExitUsage;
+  }
+  rpc::BlockStopSignals();
+  const absl::Status status = Serve(std::move(flags));
+  if (status.ok()) return 0;
+  spdlog::error("the storage node cannot run{}", rpc::Fields("error", status));
+  return rpc::kExitFailure;
+}
+
+}  // namespace
+}  // namespace sextant::storage
+
+int main(int argc, char** argv) { return sextant::storage::Main(argc, argv); }

@@ -1,0 +1,294 @@
+// See storage_node.h.
+#include "storage-node/server/storage_node.h"
+
+#include <spdlog/spdlog.h>
+
+#include <future>
+#include <map>
+#include <mutex>
+#include <random>
+#include <shared_mutex>
+#include <utility>
+
+#include "common/base/status.h"
+#include "common/base/text.h"
+#include "common/rpc/logging.h"
+#include "storage-node/server/answer_router.h"
+#include "storage-node/server/committer.h"
+#include "storage-node/server/node_counters.h"
+#include "storage-node/server/segment_reader.h"
+#include "storage-node/server/segment_slot.h"
+
+namespace sextant::storage {
+namespace {
+
+IncarnationId DrawIncarnation() {
+  std::random_device entropy;
+  const uint64_t high = entropy();
+  return IncarnationId(high << 32 | entropy());
+}
+
+absl::Status NoSuchSegment(SegmentId segment) {
+  return absl::NotFoundError(
+      Text("this storage node has no segment ", FormatVolumeId(segment.volume), "/", segment.pg));
+}
+
+class StorageNodeImpl : public StorageNode {
+ public:
+  StorageNodeImpl(StorageNodeOptions options, std::unique_ptr<SegmentStore> store,
+                  FatalHandler on_fatal)
+      : options_(std::move(options)),
+        store_(std::move(store)),
+        committer_(options_, store_.get(), &answers_, &counters_, std::move(on_fatal)),
+        reader_(store_.get(), &counters_, options_.store_page_after_records,
+                [this](absl::Status error) { committer_.ReportFatal(std::move(error)); }) {}
+
+  absl::Status Load();
+
+  std::unique_ptr<AppendStream> OpenStream(AckSink sink) override;
+  void RaiseEpoch(const protocol::RaiseEpochRequest& request,
+                  std::function<void(absl::StatusOr<protocol::SegmentStatus>)> done) override;
+  absl::StatusOr<protocol::SegmentStatus> CreateSegment(
+      const protocol::CreateSegmentRequest& request) override;
+  absl::StatusOr<protocol::ReadLogReply> ReadLog(const protocol::ReadLogRequest& request) override;
+  absl::StatusOr<protocol::ReadPagesReply> ReadPages(
+      const protocol::ReadPagesRequest& request) override;
+  protocol::NodeStatus Status() const override;
+  StorageNodeCounters counters() const override { return counters_.Read(); }
+
+ private:
+  class Stream;
+
+  absl::Status LoadSegment(SegmentState state);
+  void Append(ReplyToken from, std::shared_ptr<const std::string> batch);
+  void AnswerDamaged(ReplyToken from, std::string_view batch, const absl::Status& why);
+  // Refuses a batch in the name of its segment, which may not exist.
+  void Refuse(ReplyToken from, SegmentId segment, absl::Status why);
+  absl::Status CheckCreate(const protocol::CreateSegmentRequest& request) const;
+  SegmentSlot* Find(SegmentId segment) const;  // null: there is none
+
+  const StorageNodeOptions options_;
+  const std::unique_ptr<SegmentStore> store_;
+  NodeCounters counters_;
+  AnswerRouter answers_;
+
+  mutable std::shared_mutex slots_mutex_;
+  std::map<SegmentId, std::unique_ptr<SegmentSlot>> slots_;
+  std::mutex create_mutex_;  // one creation at a time
+
+  Committer committer_;  // its thread uses all of the above
+  SegmentReader reader_;
+};
+
+class StorageNodeImpl::Stream : public AppendStream {
+ public:
+  Stream(StorageNodeImpl* node, AckSink sink)
+      : node_(node), token_(node->answers_.AddStream(std::move(sink))) {}
+  ~Stream() override { node_->answers_.RemoveStream(token_); }
+  void Append(std::shared_ptr<const std::string> batch) override {
+    node_->Append(token_, std::move(batch));
+  }
+
+ private:
+  StorageNodeImpl* const node_;
+  const ReplyToken token_;
+};
+
+// --- start-up
+
+absl::Status StorageNodeImpl::Load() {
+  ASSIGN_OR_RETURN(std::vector<SegmentState> states, store_->LoadStates());
+  for (SegmentState& state : states) RETURN_IF_ERROR(LoadSegment(std::move(state)));
+  return absl::OkStatus();
+}
+
+absl::Status StorageNodeImpl::LoadSegment(SegmentState state) {
+  auto slot = std::make_unique<SegmentSlot>(std::move(state));
+  uint64_t batches = 0;
+  RETURN_IF_ERROR(store_->ScanLog(slot->id, [&](LogPosition position, auto bytes) {
+    slot->segment.Restore(position, log::DecodeBatch(*bytes));
+    ++batches;
+  }));
+  ASSIGN_OR_RETURN(const std::optional<LogHighWater> mark, store_->LoadHighWater(slot->id));
+  slot->segment.FinishRestore(mark);
+  const protocol::SegmentStatus status = slot->segment.Status();
+  const std::string fields = rpc::Fields(
+      "volume", FormatVolumeId(slot->id.volume), "pg", slot->id.pg, "epoch", status.epoch, "scl",
+      status.scl, "batches", batches, "log_bytes", status.log_bytes, "ahead", status.records_ahead);
+  if (status.is_damaged) {
+    spdlog::error("segment loaded, part of its log is damaged or lost{}", fields);
+  } else {
+    spdlog::info("segment loaded{}", fields);
+  }
+  slots_.emplace(slot->id, std::move(slot));
+  return absl::OkStatus();
+}
+
+SegmentSlot* StorageNodeImpl::Find(SegmentId segment) const {
+  std::shared_lock<std::shared_mutex> lock(slots_mutex_);
+  const auto found = slots_.find(segment);
+  return found == slots_.end() ? nullptr : found->second.get();
+}
+
+// --- appending
+
+std::unique_ptr<StorageNode::AppendStream> StorageNodeImpl::OpenStream(AckSink sink) {
+  return std::make_unique<Stream>(this, std::move(sink));
+}
+
+void StorageNodeImpl::Append(ReplyToken from, std::shared_ptr<const std::string> batch) {
+  if (committer_.has_failed()) return;
+  const absl::StatusOr<log::BatchView> view = log::DecodeBatch(*batch);
+  if (!view.ok()) return AnswerDamaged(from, *batch, view.status());
+  const SegmentId id{view->header.volume, view->header.pg};
+  SegmentSlot* slot = Find(id);
+  if (slot == nullptr) return Refuse(from, id, NoSuchSegment(id));
+  const uint64_t bytes = batch->size();
+  if (!committer_.ReserveBacklog(bytes)) {
+    counters_.refused_backlog.Add();
+    return Refuse(from, id,
+                  absl::ResourceExhaustedError(
+                      Text("storage node ", options_.node, " has too much waiting for its disk")));
+  }
+  counters_.batches.Add();
+  counters_.records.Add(view->entries.size());
+  counters_.batch_bytes.Add(bytes);
+  {
+    std::lock_guard<std::mutex> lock(slot->mutex);
+    slot->segment.Append(*view, std::move(batch), from);
+    slot->untaken_bytes += bytes;
+  }
+  committer_.Enqueue(slot);
+}
+
+void StorageNodeImpl::AnswerDamaged(ReplyToken from, std::string_view batch,
+                                    const absl::Status& why) {
+  counters_.refused_damaged.Add();
+  const absl::StatusOr<log::BatchHeader> header = log::DecodeBatchHeader(batch);
+  if (header.ok()) return Refuse(from, {header->volume, header->pg}, why);
+  spdlog::warn("a batch arrived so damaged that its segment is unknown{}",
+               rpc::Fields("node", options_.node, "error", why));
+}
+
+void StorageNodeImpl::Refuse(ReplyToken from, SegmentId segment, absl::Status why) {
+  protocol::AppendAck ack{.segment = segment, .status = std::move(why)};
+  if (SegmentSlot* slot = Find(segment)) {
+    std::lock_guard<std::mutex> lock(slot->mutex);
+    const protocol::SegmentStatus status = slot->segment.Status();
+    ack.epoch = status.epoch;
+    ack.scl = status.scl;
+  }
+  answers_.DeliverAcks({{from, std::move(ack)}});
+}
+
+void StorageNodeImpl::RaiseEpoch(
+    const protocol::RaiseEpochRequest& request,
+    std::function<void(absl::StatusOr<protocol::SegmentStatus>)> done) {
+  SegmentSlot* slot = Find(request.segment);
+  if (slot == nullptr) return done(NoSuchSegment(request.segment));
+  const ReplyToken token = answers_.AddRaise(std::move(done));
+  if (committer_.has_failed()) {
+    return answers_.DeliverRaise({token, absl::UnavailableError("the storage node is stopping")});
+  }
+  {
+    std::lock_guard<std::mutex> lock(slot->mutex);
+    slot->segment.RaiseEpoch(request, token);
+  }
+  committer_.Enqueue(slot);
+}
+
+// --- creating
+
+absl::Status StorageNodeImpl::CheckCreate(const protocol::CreateSegmentRequest& request) const {
+  const volume::Geometry& geometry = request.descriptor.geometry;
+  RETURN_IF_ERROR(volume::ValidateGeometry(
+      geometry.page_bytes, geometry.pages_per_pg * geometry.page_bytes, geometry.pg_count));
+  if (request.pg.value() >= geometry.pg_count) {
+    return absl::InvalidArgumentError(Text("the volume has ", geometry.pg_count,
+                                           " protection groups, there is no number ", request.pg));
+  }
+  if (request.slot >= request.membership.members.size()) {
+    return absl::InvalidArgumentError(
+        Text("slot ", int{request.slot}, " of ", request.membership.members.size(), " members"));
+  }
+  const std::string& member = request.membership.members[request.slot].node;
+  if (member == options_.node) return absl::OkStatus();
+  return absl::InvalidArgumentError(Text("slot ", int{request.slot}, " is node ", member,
+                                         "'s, this is node ", options_.node,
+                                         ": check the addresses of the storage nodes"));
+}
+
+absl::StatusOr<protocol::SegmentStatus> StorageNodeImpl::CreateSegment(
+    const protocol::CreateSegmentRequest& request) {
+  RETURN_IF_ERROR(CheckCreate(request));
+  std::lock_guard<std::mutex> one_at_a_time(create_mutex_);
+  const SegmentId id{request.descriptor.volume, request.pg};
+  if (SegmentSlot* slot = Find(id)) {
+    std::lock_guard<std::mutex> lock(slot->mutex);
+    const SegmentState& state = slot->segment.state();
+    if (state.descriptor == request.descriptor && state.membership == request.membership &&
+        state.slot == request.slot) {
+      return slot->segment.Status();
+    }
+    return absl::AbortedError(Text("storage node ", options_.node, " has a segment ",
+                                   FormatVolumeId(id.volume), "/", id.pg,
+                                   " of another geometry or membership"));
+  }
+  SegmentState state{.segment = id,
+                     .incarnation = DrawIncarnation(),
+                     .descriptor = request.descriptor,
+                     .membership = request.membership,
+                     .slot = request.slot};
+  std::promise<absl::Status> committed;
+  committer_.Create(state, [&](absl::Status status) { committed.set_value(std::move(status)); });
+  RETURN_IF_ERROR(committed.get_future().get());
+  auto slot = std::make_unique<SegmentSlot>(std::move(state));
+  slot->segment.FinishRestore(std::nullopt);
+  protocol::SegmentStatus status = slot->segment.Status();
+  spdlog::info("segment created{}", rpc::Fields("volume", FormatVolumeId(id.volume), "pg", id.pg,
+                                                "slot", int{request.slot}));
+  std::lock_guard<std::shared_mutex> lock(slots_mutex_);
+  slots_.emplace(id, std::move(slot));
+  return status;
+}
+
+// --- reading
+
+absl::StatusOr<protocol::ReadLogReply> StorageNodeImpl::ReadLog(
+    const protocol::ReadLogRequest& request) {
+  SegmentSlot* slot = Find(request.segment);
+  if (slot == nullptr) return NoSuchSegment(request.segment);
+  return reader_.ReadLog(slot, request);
+}
+
+absl::StatusOr<protocol::ReadPagesReply> StorageNodeImpl::ReadPages(
+    const protocol::ReadPagesRequest& request) {
+  SegmentSlot* slot = Find(request.segment);
+  absl::StatusOr<protocol::ReadPagesReply> reply = NoSuchSegment(request.segment);
+  if (slot != nullptr) reply = reader_.ReadPages(slot, request);
+  if (!reply.ok()) counters_.page_read_errors.Add();
+  return reply;
+}
+
+protocol::NodeStatus StorageNodeImpl::Status() const {
+  protocol::NodeStatus status{.node = options_.node, .zone = options_.zone};
+  std::shared_lock<std::shared_mutex> lock(slots_mutex_);
+  for (const auto& [id, slot] : slots_) {
+    std::lock_guard<std::mutex> slot_lock(slot->mutex);
+    status.segments.push_back(slot->segment.Status());
+  }
+  return status;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<StorageNode>> StorageNode::Open(StorageNodeOptions options,
+                                                               std::unique_ptr<SegmentStore> store,
+                                                               FatalHandler on_fatal) {
+  auto node =
+      std::make_unique<StorageNodeImpl>(std::move(options), std::move(store), std::move(on_fatal));
+  RETURN_IF_ERROR(node->Load());
+  return std::unique_ptr<StorageNode>(std::move(node));
+}
+
+}  // namespace sextant::storage
