@@ -1,0 +1,416 @@
+// Random days of a volume: writers that recover, write, lose links and nodes, die and are
+// succeeded, over real segments (sim_testing.h). Checked: nothing acknowledged is ever lost, VDL
+// never falls from one epoch to the next, what was cut off never comes back, one epoch opens for
+// one claimant, no LSN is given out twice, and mini-transactions survive whole or not at all.
+#include <map>
+#include <memory>
+#include <set>
+
+#include "common/base/text.h"
+#include "compute-node/volume/recovery.h"
+#include "compute-node/volume/sim_testing.h"
+#include "compute-node/volume/writer.h"
+#include "gtest/gtest.h"
+
+namespace sextant::compute {
+namespace {
+
+using testing::kPagesPerPg;
+using testing::kVolume;
+using testing::SimCluster;
+
+// Everything that ever happened, across claimants.
+struct History {
+  struct Record {
+    Lsn mtr;  // its mini-transaction's commit LSN
+    PgId pg;
+    VolumeEpoch epoch;
+    std::string payload;
+  };
+  std::map<Lsn, Record> appended;
+  std::set<Lsn> acked;                // commit LSNs
+  Lsn highest_durable;                // highest VDL any writer had
+  std::map<VolumeEpoch, Lsn> opened;  // epoch -> VDL it opened at
+  uint64_t recoveries = 0, restarts = 0;
+
+  void Opened(const RecoveredVolume& volume) {
+    EXPECT_TRUE(opened.emplace(volume.epoch, volume.vdl).second)
+        << "epoch " << volume.epoch << " opened twice";
+    EXPECT_GE(volume.vdl, highest_durable) << "VDL fell";
+    EXPECT_GT(volume.next_lsn, appended.empty() ? Lsn() : appended.rbegin()->first);
+    highest_durable = std::max(highest_durable, volume.vdl);
+    ++recoveries;
+  }
+  void Durable(VolumeEpoch epoch, Lsn vdl) {
+    highest_durable = std::max(highest_durable, vdl);
+    for (auto it = opened.upper_bound(epoch); it != opened.end(); ++it) {
+      EXPECT_GE(it->second, vdl) << "durable in epoch " << epoch << ", lost by " << it->first;
+    }
+  }
+  // Whether a recovery cut the record off.
+  bool IsAnnulled(Lsn lsn, const Record& record) const {
+    for (auto it = opened.upper_bound(record.epoch); it != opened.end(); ++it) {
+      if (lsn > it->second) return true;
+    }
+    return false;
+  }
+};
+
+// A compute node: recovers, then writes as fast as it is let.
+class Claimant {
+ public:
+  Claimant(SimCluster* cluster, History* history, WriterId id, WriterOptions options)
+      : cluster_(cluster), history_(history), id_(id), options_(options) {
+    recovery_ = std::make_unique<Recovery>(
+        kVolume, id, SimCluster::Names(),
+        Recovery::Options{.lal = options.lal, .retry_interval = absl::Milliseconds(50)});
+    streams_.resize(quorum::kMembers);
+  }
+  ~Claimant() {
+    for (uint64_t stream : streams_) cluster_->CloseStream(stream);
+  }
+  void Start() {
+    recovery_->Start(cluster_->now());
+    Drain();
+    Tick();
+  }
+
+  bool is_open() const { return writer_ != nullptr; }
+  bool is_over() const {
+    return writer_ ? writer_->is_fenced() : recovery_->phase() == Recovery::Phase::kFailed;
+  }
+  const Recovery& recovery() const { return *recovery_; }
+  Writer& writer() { return *writer_; }
+  uint64_t acked() const { return acked_; }
+  bool is_writing = true;
+
+ private:
+  // Events outlive a claimant that dies: they hold this instead of it.
+  template <typename Fn>
+  auto IfAlive(Fn fn) {
+    return [alive = std::weak_ptr<bool>(alive_), fn](auto&&... args) {
+      if (!alive.expired()) fn(std::forward<decltype(args)>(args)...);
+    };
+  }
+
+  void Tick() {
+    if (writer_) {
+      writer_->Tick(cluster_->now());
+      Write();
+    } else {
+      recovery_->Tick(cluster_->now());
+    }
+    Drain();
+    cluster_->After(absl::Milliseconds(2), IfAlive([this] { Tick(); }));
+  }
+
+  void Write() {
+    if (!is_writing) return;
+    for (uint64_t n = cluster_->rng.Below(3); n > 0; --n) {
+      std::vector<page::PageChange> changes;
+      std::vector<PageNo> pages;
+      for (uint64_t i = cluster_->rng.Between(1, 6); i > 0; --i) {
+        const PageNo page(cluster_->rng.Below(kPagesPerPg * cluster_->pg_count()));
+        pages.push_back(page);
+        changes.push_back({.page = page,
+                           .payload = std::string(cluster_->rng.Between(1, 300),
+                                                  static_cast<char>('a' + id_.value() % 26))});
+      }
+      if (!writer_->CheckAppend(1, pages).ok()) return;
+      const Writer::Appended done = writer_->Append(changes);
+      for (size_t i = 0; i < changes.size(); ++i) {
+        const History::Record record{done.commit_lsn,
+                                     PgId(static_cast<uint32_t>(pages[i].value() / kPagesPerPg)),
+                                     writer_->epoch(), changes[i].payload};
+        EXPECT_TRUE(history_->appended.emplace(done.first_lsn + i, record).second)
+            << "LSN given out twice: " << done.first_lsn + i;
+      }
+      writer_->WaitDurable(done.commit_lsn, WaitToken(done.commit_lsn.value()),
+                           cluster_->now() + absl::Milliseconds(200));
+    }
+  }
+
+  void Drain() {
+    if (writer_) return DrainWriter();
+    for (Recovery::Duty& duty : recovery_->TakeDuties()) {
+      std::visit([this](auto& d) { CarryOut(d); }, duty);
+    }
+    if (recovery_->phase() == Recovery::Phase::kOpen) Open();
+  }
+
+  void Open() {
+    const RecoveredVolume& volume = recovery_->result();
+    history_->Opened(volume);
+    writer_ = std::make_unique<Writer>(volume, options_);
+    for (uint64_t& stream : streams_) cluster_->CloseStream(std::exchange(stream, 0));
+    for (int node = 0; node < quorum::kMembers; ++node) Connect(node);
+  }
+
+  void CarryOut(const Recovery::AskNode& duty) {
+    cluster_->GetStatus(SimCluster::IndexOf(duty.node),
+                        IfAlive([this, node = duty.node](absl::StatusOr<protocol::NodeStatus> r) {
+                          recovery_->NodeAnswered(node, r, cluster_->now());
+                          Drain();
+                        }));
+  }
+  void CarryOut(const Recovery::RaiseEpoch& duty) {
+    EXPECT_EQ(recovery_->NodeOf(duty.member), SimCluster::Names()[duty.member.slot]);
+    cluster_->RaiseEpoch(duty.member.slot, duty.request,
+                         IfAlive([this, member = duty.member](auto reply) {
+                           recovery_->EpochRaised(member, reply, cluster_->now());
+                           Drain();
+                         }));
+  }
+  void CarryOut(const Recovery::ReadLog& duty) {
+    protocol::ReadLogRequest request = duty.request;
+    request.max_bytes = 500;  // several chunks
+    cluster_->ReadLog(duty.member.slot, request, IfAlive([this, member = duty.member](auto reply) {
+                        recovery_->LogRead(member, reply, cluster_->now());
+                        Drain();
+                      }));
+  }
+  void CarryOut(const Recovery::SendBatch& duty) {
+    uint64_t& stream = streams_[duty.member.slot];
+    if (stream == 0) {
+      stream = cluster_->OpenStream(
+          duty.member.slot, IfAlive([this](MemberAddress member, const protocol::AppendAck& ack) {
+            recovery_->BatchAcked(member, ack, cluster_->now());
+            Drain();
+          }),
+          IfAlive([this, slot = duty.member.slot] { streams_[slot] = 0; }));
+    }
+    cluster_->SendBatch(stream, duty.member, duty.batch);
+  }
+
+  void Connect(int node) {
+    const uint64_t stream = cluster_->OpenStream(
+        node, IfAlive([this](MemberAddress member, const protocol::AppendAck& ack) {
+          writer_->Acked(member, ack);
+          Drain();
+        }),
+        IfAlive([this, node] { Disconnected(node); }));
+    if (stream == 0) return Reconnect(node);
+    streams_[node] = stream;
+    cluster_->GetStatus(
+        node, IfAlive([this, node, stream](absl::StatusOr<protocol::NodeStatus> reply) {
+          if (streams_[node] != stream) return;
+          if (!reply.ok()) {
+            cluster_->CloseStream(std::exchange(streams_[node], 0));
+            return Reconnect(node);
+          }
+          for (const protocol::SegmentStatus& status : reply->segments) {
+            writer_->MemberUp({status.segment.pg, static_cast<quorum::Slot>(node)}, status);
+          }
+          Drain();
+        }));
+  }
+  void Disconnected(int node) {
+    streams_[node] = 0;
+    for (uint32_t pg = 0; pg < cluster_->pg_count(); ++pg) {
+      writer_->MemberDown({PgId(pg), static_cast<quorum::Slot>(node)});
+    }
+    Reconnect(node);
+  }
+  void Reconnect(int node) {
+    cluster_->After(absl::Milliseconds(10), IfAlive([this, node] { Connect(node); }));
+  }
+
+  void DrainWriter() {
+    WriterOutput out = writer_->TakeOutput();
+    for (const auto& raise : out.raise_epochs) {
+      cluster_->RaiseEpoch(raise.member.slot, raise.request,
+                           IfAlive([this, member = raise.member](auto reply) {
+                             writer_->EpochRaised(member, reply);
+                             Drain();
+                           }));
+    }
+    for (const WriterOutput::Send& send : out.sends) {
+      if (streams_[send.member.slot] != 0) {
+        cluster_->SendBatch(streams_[send.member.slot], send.member, send.batch);
+      }
+    }
+    for (const WriterOutput::Release& release : out.releases) {
+      const Lsn lsn(release.wait.value());
+      if (!release.status.ok()) {
+        EXPECT_TRUE(absl::IsDeadlineExceeded(release.status) ||
+                    absl::IsFailedPrecondition(release.status))
+            << release.status;
+        continue;
+      }
+      EXPECT_GE(writer_->vdl(), lsn);
+      history_->acked.insert(lsn);
+      ++acked_;
+    }
+    history_->Durable(writer_->epoch(), writer_->vdl());
+  }
+
+  SimCluster* cluster_;
+  History* history_;
+  WriterId id_;
+  WriterOptions options_;
+  std::unique_ptr<Recovery> recovery_;
+  std::unique_ptr<Writer> writer_;
+  std::vector<uint64_t> streams_;  // by node, 0 when down
+  uint64_t acked_ = 0;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+WriterOptions RandomOptions(Prng* rng) {
+  return {.lal = rng->OneIn(2) ? rng->Between(8, 60) : 10'000,
+          .max_unacked_bytes = 1 << rng->Between(10, 20),
+          .max_retained_bytes = 1ull << rng->Between(11, 22),
+          .max_member_unacked_bytes = 1ull << rng->Between(8, 20),
+          .max_batches_in_flight = static_cast<int>(rng->Between(1, 3)),
+          .max_batch_bytes = rng->Between(1, 2000),
+          .heartbeat_interval = absl::Milliseconds(20),
+          .retry_interval = absl::Milliseconds(30)};
+}
+
+class Day {
+ public:
+  explicit Day(uint64_t seed)
+      : cluster_(seed, static_cast<uint32_t>(1 + seed % 3)),
+        options_(RandomOptions(&cluster_.rng)) {
+    auto chance = [this](uint64_t low) {
+      return cluster_.rng.OneIn(2) ? 0 : cluster_.rng.Between(low, 10 * low);
+    };
+    cluster_.faults = {.lose_one_in = chance(5),
+                       .duplicate_one_in = chance(5),
+                       .break_stream_one_in = chance(50),
+                       .damage_one_in = chance(50)};
+  }
+
+  void Run() {
+    for (int hour = 0; hour < 12; ++hour) {
+      Meddle();
+      cluster_.RunFor(absl::Milliseconds(cluster_.rng.Between(1, 120)));
+      if (::testing::Test::HasFailure()) return;
+    }
+    Evening();
+    CheckLogs();
+  }
+  const History& history() const { return history_; }
+
+ private:
+  std::unique_ptr<Claimant> NewClaimant() {
+    auto claimant =
+        std::make_unique<Claimant>(&cluster_, &history_, WriterId(next_writer_++), options_);
+    claimant->Start();
+    return claimant;
+  }
+
+  void Meddle() {
+    std::erase_if(claimants_, [](const auto& claimant) { return claimant->is_over(); });
+    if (!claimants_.empty() && cluster_.rng.OneIn(3)) {
+      claimants_.erase(claimants_.begin() + cluster_.rng.Below(claimants_.size()));
+    }
+    if (claimants_.empty() || (claimants_.size() < 3 && cluster_.rng.OneIn(3))) {
+      claimants_.push_back(NewClaimant());
+    }
+    const int node = static_cast<int>(cluster_.rng.Below(quorum::kMembers));
+    if (!cluster_.IsUp(node)) {
+      cluster_.Restart(node);
+    } else if (cluster_.rng.OneIn(2)) {
+      cluster_.Crash(node);
+      if (cluster_.rng.OneIn(2)) cluster_.Restart(node);
+    }
+  }
+
+  // Faults end: a last claimant must open, and commit.
+  void Evening() {
+    claimants_.clear();
+    cluster_.faults = {};
+    for (int node = 0; node < quorum::kMembers; ++node) cluster_.Restart(node);
+    last_ = NewClaimant();
+    ASSERT_TRUE(cluster_.RunUntil([this] { return last_->is_open(); }, absl::Seconds(20)))
+        << last_->recovery().Describe();
+    ASSERT_TRUE(cluster_.RunUntil([this] { return last_->acked() >= 5; }, absl::Seconds(5)));
+    last_->is_writing = false;
+    ASSERT_TRUE(cluster_.RunUntil(
+        [this] { return last_->writer().vdl() == last_->writer().head(); }, absl::Seconds(5)));
+    // Idle: heartbeats tell the last VDL, then it goes quiet.
+    cluster_.RunFor(absl::Seconds(1));
+    const uint64_t heartbeats = last_->writer().counters().heartbeats;
+    cluster_.RunFor(absl::Seconds(1));
+    EXPECT_EQ(last_->writer().counters().heartbeats, heartbeats);
+  }
+
+  void CheckLogs() {
+    if (::testing::Test::HasFatalFailure()) return;
+    const Lsn vdl = last_->writer().vdl();
+    std::map<Lsn, int> copies;
+    for (uint32_t pg = 0; pg < cluster_.pg_count(); ++pg) {
+      int whole = 0;
+      for (int node = 0; node < quorum::kMembers; ++node) {
+        const std::vector<log::RedoRecord> records = cluster_.ReadAll(node, PgId(pg));
+        whole +=
+            !records.empty() && records.back().header.lsn >= (*last_->writer().DurableTails())[pg];
+        for (const log::RedoRecord& record : records) CheckRecord(record, PgId(pg), node, &copies);
+        EXPECT_EQ(cluster_.segment(node, PgId(pg)).Status().is_damaged, false);
+      }
+      if (last_->writer().DurableTails()->at(pg) > Lsn()) EXPECT_GE(whole, quorum::kWriteQuorum);
+    }
+    std::map<Lsn, std::pair<int, int>> mtrs;  // records kept, records appended
+    for (const auto& [lsn, record] : history_.appended) {
+      ++mtrs[record.mtr].second;
+      if (lsn > vdl || history_.IsAnnulled(lsn, record)) continue;
+      ++mtrs[record.mtr].first;
+      EXPECT_GE(copies[lsn], quorum::kWriteQuorum) << "LSN " << lsn;
+    }
+    for (const auto& [cpl, counts] : mtrs) {
+      EXPECT_TRUE(counts.first == 0 || counts.first == counts.second) << "half of " << cpl;
+      EXPECT_FALSE(history_.acked.contains(cpl) && counts.first == 0) << "lost commit " << cpl;
+    }
+  }
+
+  void CheckRecord(const log::RedoRecord& record, PgId pg, int node, std::map<Lsn, int>* copies) {
+    const Lsn lsn = record.header.lsn;
+    const auto known = history_.appended.find(lsn);
+    ASSERT_NE(known, history_.appended.end()) << lsn;
+    EXPECT_EQ(known->second.payload, record.payload) << lsn;
+    EXPECT_EQ(known->second.pg, pg) << lsn;
+    // A member that the last writer never reached may still keep what it has to forget.
+    const auto member = MemberAddress{pg, static_cast<quorum::Slot>(node)};
+    if (last_->writer().Member(member).state == MemberState::kStreaming) {
+      EXPECT_FALSE(history_.IsAnnulled(lsn, known->second))
+          << "LSN " << lsn << " came back on node " << node;
+    }
+    ++(*copies)[lsn];
+  }
+
+  SimCluster cluster_;
+  WriterOptions options_;
+  History history_;
+  std::vector<std::unique_ptr<Claimant>> claimants_;
+  std::unique_ptr<Claimant> last_;
+  uint64_t next_writer_ = 1;
+};
+
+TEST(VolumeSim, ManyDays) {
+  const char* only = std::getenv("SEXTANT_SEED");
+  const uint64_t first = only != nullptr ? std::strtoull(only, nullptr, 10) : 1;
+  const uint64_t count = only != nullptr ? 1 : 400;
+  uint64_t acked = 0, recoveries = 0, annulled = 0;
+  for (uint64_t seed = first; seed < first + count; ++seed) {
+    SCOPED_TRACE(Text("replay with SEXTANT_SEED=", seed));
+    Day day(seed);
+    day.Run();
+    ASSERT_FALSE(HasFailure());
+    acked += day.history().acked.size();
+    recoveries += day.history().recoveries;
+    for (const auto& [lsn, record] : day.history().appended) {
+      annulled += day.history().IsAnnulled(lsn, record);
+    }
+  }
+  RecordProperty("acked", static_cast<int>(acked));
+  RecordProperty("recoveries", static_cast<int>(recoveries));
+  RecordProperty("annulled", static_cast<int>(annulled));
+  if (only == nullptr) {  // the days had what they are meant to have
+    EXPECT_GT(acked, 100 * count / 10);
+    EXPECT_GT(recoveries, 2 * count);
+    EXPECT_GT(annulled, count);
+  }
+}
+
+}  // namespace
+}  // namespace sextant::compute
