@@ -10,7 +10,9 @@ trap 'rm -rf "$context"' EXIT
 for binary in sextant sextant-storage-node sextant-compute-node; do
   strip -o "$context/$binary" "build/bin/$binary"
 done
-docker build -q --network host --target runtime -t "$tag-runtime" -f deploy/docker/Dockerfile . >/dev/null
+# Old engines print advice about their builder on every build; shown only if the build fails.
+quietly() { "$@" >"$context/.log" 2>&1 || { cat "$context/.log" >&2; exit 1; }; }
+quietly docker build -q --network host --target runtime -t "$tag-runtime" -f deploy/docker/Dockerfile .
 printf 'FROM %s-runtime\nCOPY sextant* /usr/local/bin/\n' "$tag" >"$context/Dockerfile"
-docker build -q -t "$tag" "$context" >/dev/null
+quietly docker build -q -t "$tag" "$context"
 echo "image: $tag, $(docker image inspect -f '{{.Size}}' "$tag" | numfmt --to=iec)"
