@@ -217,6 +217,27 @@ TEST(SegmentTruncation, WhatIsKnownToBeDurableIsNeverCutOff) {
   EXPECT_EQ(rig.segment().state().epoch, VolumeEpoch(1)) << "refused as a whole";
 }
 
+TEST(SegmentTruncation, OneThatNeverOpenedIsWithdrawnAndWhatItCutOffComesBack) {
+  Rig rig = WithThreeRecords();
+  rig.segment().RaiseEpoch(Raise(2, 20, {Cut(2, 8, 100)}), ReplyToken(1));
+  rig.Settle();
+  EXPECT_EQ(rig.scl(), Lsn(8));
+  // Recovery 3 met no member that knew of it, and found 10 durable.
+  rig.segment().RaiseEpoch(Raise(3, 30, {Cut(3, 10, 110)}), ReplyToken(2));
+  rig.Settle();
+  ASSERT_TRUE(rig.replies.back().reply.ok());
+  EXPECT_EQ(rig.scl(), Lsn(8)) << "never more than it is sure of";
+  rig.Send(Batch({Redo(10, 8, {.prev_page = 8})}, {.epoch = 3}));
+  rig.Send(Batch({Redo(111, 10, {.prev_page = 10, .epoch = 3})}, {.epoch = 3}));
+  rig.Settle();
+  EXPECT_EQ(rig.scl(), Lsn(111));
+  rig.Crash();
+  EXPECT_EQ(rig.scl(), Lsn(111));
+  auto plans = rig.segment().PlanPageRead(rig.ReadRequest(111));
+  ASSERT_TRUE(plans.ok());
+  EXPECT_TRUE(rig.Fold((*plans)[0]).ok());
+}
+
 TEST(SegmentTruncation, AMemberThatWasAwayLearnsThemAllAtOnce) {
   Rig rig = WithThreeRecords();
   rig.segment().RaiseEpoch(Raise(4, 40, {Cut(2, 9, 100), Cut(3, 150, 250), Cut(4, 150, 300)}),

@@ -53,6 +53,7 @@ class RandomDay {
     for (int step = 0; step < kSteps && !::testing::Test::HasFailure(); ++step) {
       Step();
       Check();
+      if (step % 10 == 0) CheckReload();
     }
     rig_.Settle();
     SendAll();
@@ -166,13 +167,17 @@ class RandomDay {
     ASSERT_EQ(rig_.segment().state(), rig_.disk.state);
     ASSERT_FALSE(status.is_damaged);
     transcript_ << "scl " << scl << " vdl " << status.known_vdl << "\n";
+    CheckLog(records, scl);
+  }
 
+  // A segment loaded from the disk is the one that wrote it.
+  void CheckReload() {
+    const protocol::SegmentStatus status = rig_.segment().Status();
     const std::unique_ptr<Segment> reloaded = Load(rig_.disk);
-    ASSERT_EQ(reloaded->Status().scl, scl);
+    ASSERT_EQ(reloaded->Status().scl, status.scl);
     ASSERT_EQ(reloaded->Status().records_ahead, status.records_ahead);
     ASSERT_EQ(reloaded->Status().log_bytes, status.log_bytes);
     ASSERT_FALSE(reloaded->Status().is_damaged);
-    CheckLog(records, scl);
   }
 
   void CheckLog(const std::map<Lsn, log::RecordHeader>& records, Lsn scl) {
@@ -231,14 +236,14 @@ class RandomDay {
 
 TEST(SegmentModel, HoldsOverRandomDays) {
   int reads_served = 0;
-  for (uint64_t seed = 1; seed <= 60; ++seed) {
+  for (uint64_t seed = 1; seed <= 40; ++seed) {
     SCOPED_TRACE(seed);
     RandomDay day(seed);
     day.Run();
     if (HasFailure()) return;
     reads_served += day.reads_served();
   }
-  EXPECT_GT(reads_served, 300) << "days on which nothing is read show nothing";
+  EXPECT_GT(reads_served, 200) << "days on which nothing is read show nothing";
 }
 
 TEST(SegmentModel, EqualInputGivesEqualOutput) {
