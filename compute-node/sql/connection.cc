@@ -90,7 +90,7 @@ absl::Status Connection::Configure(const ConnectionOptions& options, uint32_t pa
                // Any size above zero turns xFetch on; the VFS has no window to map.
                "PRAGMA mmap_size=1;")));
   file_->LockPragmas();
-  file_->ResetObserved();
+  file_->ForgetPosition();
   sqlite3_set_authorizer(db_, &Connection::Authorize, this);
   sqlite3_progress_handler(db_, kProgressSteps, &Connection::Progress, this);
   statements_ = std::make_unique<StatementCache>(db_, options.cached_statements);

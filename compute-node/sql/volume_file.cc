@@ -55,7 +55,6 @@ absl::Status VolumeFile::OpenViewAtNewest() {
     view_ = *std::move(view);
     read_point_ = read_point;
     position_ = std::max(position_, read_point);
-    observed_ = std::max(observed_, read_point);
     return absl::OkStatus();
   }
   return status;

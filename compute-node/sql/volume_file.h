@@ -41,14 +41,11 @@ class VolumeFile {
   void SetHoldsTicket(bool holds) { holds_ticket_ = holds; }
   // From now on PRAGMAs that would change how the volume is used are refused.
   void LockPragmas() { are_pragmas_locked_ = true; }
-  // The newest LSN that this connection read at or committed: its LSN token.
+  // The newest LSN that this connection read at or committed: its LSN token, and what a reply waits
+  // for. It never reads below it again, until it is forgotten for another user of the connection.
   Lsn position() const { return position_; }
+  void ForgetPosition() { position_ = Lsn(0); }
   Lsn last_commit() const { return last_commit_; }
-  // The newest LSN read at or committed since the last ResetObserved: a reply waits for it.
-  Lsn observed() const { return observed_; }
-  void ResetObserved() { observed_ = Lsn(0); }
-  // A read at a session that waited for `lsn` elsewhere starts there or later.
-  void AdvancePositionTo(Lsn lsn) { position_ = std::max(position_, lsn); }
   // Why the last call failed, once; OK when nothing failed since.
   absl::Status TakeError();
 
@@ -99,7 +96,7 @@ class VolumeFile {
   Lsn read_point_;             // S, while locked
   compute::PageRef page_one_;  // as of page_one_lsn_
   Lsn page_one_lsn_;
-  Lsn position_, last_commit_, observed_;
+  Lsn position_, last_commit_;
   uint32_t counter_ = 1;  // the change counter that this connection sees
   Lsn counter_lsn_;       // the S it belongs to
   WriteOverlay overlay_;

@@ -109,7 +109,6 @@ int VolumeFile::PublishCommit() {
     read_point_ = *commit;
     last_commit_ = *commit;
     position_ = *commit;
-    observed_ = std::max(observed_, *commit);
   }
   counter_lsn_ = read_point_;
   return SQLITE_OK;

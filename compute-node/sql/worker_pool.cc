@@ -1,0 +1,78 @@
+// See worker_pool.h.
+#include "compute-node/sql/worker_pool.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace sextant::sql {
+
+WorkerPool::WorkerPool(int threads) {
+  for (int i = 0; i < std::max(threads, 1); ++i) threads_.emplace_back([this] { RunWorker(); });
+  threads_.emplace_back([this] { RunTimer(); });
+}
+
+WorkerPool::~WorkerPool() { Stop(); }
+
+void WorkerPool::Post(Work work) {
+  {
+    std::lock_guard lock(mutex_);
+    queue_.push_back(std::move(work));
+  }
+  work_arrived_.notify_one();
+}
+
+void WorkerPool::After(absl::Duration delay, Work work) {
+  const auto when = Clock::now() + absl::ToChronoNanoseconds(delay);
+  {
+    std::lock_guard lock(mutex_);
+    timers_.emplace(when, std::move(work));
+  }
+  timer_changed_.notify_one();
+}
+
+void WorkerPool::Stop() {
+  std::vector<std::thread> threads;
+  {
+    std::lock_guard lock(mutex_);
+    is_stopping_ = true;
+    threads = std::move(threads_);
+    threads_.clear();
+  }
+  work_arrived_.notify_all();
+  timer_changed_.notify_all();
+  for (std::thread& thread : threads) thread.join();
+}
+
+void WorkerPool::RunWorker() {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    work_arrived_.wait(lock, [this] { return is_stopping_ || !queue_.empty(); });
+    if (queue_.empty()) return;
+    Work work = std::move(queue_.front());
+    queue_.pop_front();
+    lock.unlock();
+    work();
+    work = nullptr;  // what it holds on to goes before the lock is taken
+    lock.lock();
+  }
+}
+
+void WorkerPool::RunTimer() {
+  std::unique_lock lock(mutex_);
+  while (!is_stopping_) {
+    if (timers_.empty()) {
+      timer_changed_.wait(lock);
+      continue;
+    }
+    const auto first = timers_.begin();
+    if (first->first > Clock::now()) {
+      timer_changed_.wait_until(lock, Clock::time_point(first->first));
+      continue;
+    }
+    queue_.push_back(std::move(first->second));
+    timers_.erase(first);
+    work_arrived_.notify_one();
+  }
+}
+
+}  // namespace sextant::sql
