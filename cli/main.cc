@@ -35,6 +35,7 @@ int Main(int argc, char** argv) {
   Cli cli;
   AddClusterCommands(&app, &cli);
   AddPingCommand(&app, &cli);
+  AddSqlCommand(&app, &cli);
   AddMiscCommands(&app, &cli);
   try {
     app.parse(argc, argv);

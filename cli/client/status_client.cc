@@ -75,7 +75,10 @@ std::vector<absl::StatusOr<Reply>> AskAll(const std::vector<std::string>& addres
     if (calls[i]->status.ok()) {
       answers.push_back(std::move(calls[i]->reply));
     } else {
-      answers.push_back(rpc::FromGrpc(calls[i]->status, addresses[i]));
+      const absl::Status status = rpc::FromGrpc(calls[i]->status, addresses[i]);
+      answers.push_back(absl::IsDeadlineExceeded(status)
+                            ? absl::UnavailableError(Text(addresses[i], ": ", kNoAnswer))
+                            : status);
     }
   }
   return answers;

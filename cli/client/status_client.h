@@ -12,9 +12,10 @@
 namespace sextant::cli {
 
 inline constexpr absl::Duration kStatusTimeout = absl::Seconds(1);
+inline constexpr char kNoAnswer[] = "does not answer";
 
-// Answers in the order of `addresses` ("host:port"). UNAVAILABLE or DEADLINE_EXCEEDED where a node
-// does not answer in time.
+// Answers in the order of `addresses` ("host:port"). UNAVAILABLE where a node cannot be reached, or
+// does not answer in time: the message then ends in kNoAnswer.
 std::vector<absl::StatusOr<v1::NodeStatus>> AskStorageNodes(
     const std::vector<std::string>& addresses, absl::Duration timeout = kStatusTimeout);
 std::vector<absl::StatusOr<v1::ComputeStatus>> AskComputeNodes(

@@ -78,7 +78,7 @@ TEST(PictureTest, WithoutAWriterTheSegmentsSpeakForThemselves) {
   std::vector<StorageAnswer> answers;
   for (int i = 0; i < 6; ++i) {
     if (i == 5) {
-      answers.push_back(absl::DeadlineExceededError("late"));
+      answers.push_back(absl::UnavailableError("127.0.0.1:1: does not answer"));
       continue;
     }
     v1::NodeStatus node;

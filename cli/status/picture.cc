@@ -12,9 +12,10 @@ namespace sextant::cli {
 namespace {
 
 std::string ShortError(const absl::Status& status) {
-  if (absl::IsDeadlineExceeded(status)) return "does not answer";
-  if (absl::IsUnavailable(status)) return "unreachable";
-  return std::string(View(status.message()));
+  const std::string message(View(status.message()));
+  if (!absl::IsUnavailable(status)) return message;
+  // "127.0.0.1:4711: does not answer" (client/status_client.h); the rest is about the connection.
+  return message.find("does not answer") != std::string::npos ? "does not answer" : "unreachable";
 }
 
 NodePicture* FindOrAddNode(ClusterPicture* picture, const std::string& name,
