@@ -1,0 +1,67 @@
+// WriterVolume::Effects: what a step under the mutex leaves to be done once it is released.
+// Private.
+#pragma once
+
+#include <utility>
+#include <vector>
+
+#include "absl/container/inlined_vector.h"
+#include "common/rpc/clock.h"
+#include "compute-node/writer/writer_volume.h"
+
+namespace sextant::compute {
+
+class WriterVolume::Effects {
+ public:
+  explicit Effects(WriterVolume* volume) : volume_(*volume) {}
+
+  void Flush(NodeIndex node) { flush_ |= 1u << node.value(); }
+  void Raise(WriterOutput::RaiseEpoch raise) { raises_.push_back(std::move(raise)); }
+  void Release(WaitTable::Wait wait, absl::Status status) {
+    releases_.push_back({std::move(wait), std::move(status)});
+  }
+  void Perform(Opening::Duty duty) { duties_.push_back(std::move(duty)); }
+  void AskForMembers(NodeIndex node, uint64_t connection) { asks_.push_back({node, connection}); }
+  void Announce(VolumePhase phase) { phases_.push_back(phase); }
+
+  // Sends first: others wait for them longest. The mutex is not held.
+  void Run() {
+    for (uint32_t node = 0; flush_ >> node; ++node) {
+      if (flush_ >> node & 1) volume_.nodes_[node]->outbox.Flush();
+    }
+    RunReleases();
+    for (Opening::Duty& duty : duties_) volume_.Perform(std::move(duty));
+    for (const WriterOutput::RaiseEpoch& raise : raises_) volume_.PerformRaise(raise);
+    for (const auto& [node, connection] : asks_) volume_.AskForMembers(node, connection);
+    for (VolumePhase phase : phases_) {
+      if (volume_.on_phase_) volume_.on_phase_(phase);
+    }
+  }
+
+ private:
+  struct Released {
+    WaitTable::Wait wait;
+    absl::Status status;
+  };
+
+  void RunReleases() {
+    if (releases_.empty()) return;
+    const Instant now = rpc::SteadyNow();
+    for (Released& released : releases_) {
+      if (released.status.ok() && volume_.options_.on_durable) {
+        volume_.options_.on_durable(now - released.wait.since);
+      }
+      released.wait.done(std::move(released.status));
+    }
+  }
+
+  WriterVolume& volume_;
+  uint32_t flush_ = 0;  // bit by NodeIndex
+  absl::InlinedVector<Released, 4> releases_;
+  std::vector<Opening::Duty> duties_;
+  std::vector<WriterOutput::RaiseEpoch> raises_;
+  std::vector<std::pair<NodeIndex, uint64_t>> asks_;
+  std::vector<VolumePhase> phases_;
+};
+
+}  // namespace sextant::compute

@@ -1,0 +1,65 @@
+// RedoRing: the newest mini-transactions of this writer, in memory, for those who tail the log.
+//
+// Bounded by bytes; what fell out is read back from segments (log_tail.h). Not thread-safe.
+#pragma once
+
+#include <algorithm>
+#include <deque>
+#include <memory>
+#include <vector>
+
+#include "common/log/lsn.h"
+#include "common/page/delta.h"
+
+namespace sextant::compute {
+
+// A mini-transaction as it was appended: the i-th change has LSN first_lsn + i, the last is the
+// CPL.
+struct AppendedMtr {
+  Lsn prev_lsn;  // the last LSN before it
+  Lsn first_lsn;
+  Lsn commit_lsn;
+  std::vector<page::PageChange> changes;
+};
+
+class RedoRing {
+ public:
+  explicit RedoRing(uint64_t max_bytes) : max_bytes_(max_bytes) {}
+
+  void Push(AppendedMtr mtr) {
+    bytes_ += CostOf(mtr);
+    mtrs_.push_back(std::make_shared<const AppendedMtr>(std::move(mtr)));
+    while (bytes_ > max_bytes_ && !mtrs_.empty()) {
+      bytes_ -= CostOf(*mtrs_.front());
+      mtrs_.pop_front();
+    }
+  }
+
+  // Mini-transactions above `after` with commit LSN at or below `through`, at least one if there is
+  // one, then up to about `max_bytes`. False: the one that follows `after` is not held any more.
+  bool Read(Lsn after, Lsn through, uint64_t max_bytes,
+            std::vector<std::shared_ptr<const AppendedMtr>>* out) const {
+    if (mtrs_.empty() || mtrs_.front()->prev_lsn > after) return false;
+    auto it = std::upper_bound(mtrs_.begin(), mtrs_.end(), after,
+                               [](Lsn lsn, const auto& mtr) { return lsn < mtr->commit_lsn; });
+    uint64_t bytes = 0;
+    for (; it != mtrs_.end() && (*it)->commit_lsn <= through && bytes < max_bytes; ++it) {
+      bytes += CostOf(**it);
+      out->push_back(*it);
+    }
+    return true;
+  }
+
+ private:
+  static uint64_t CostOf(const AppendedMtr& mtr) {
+    uint64_t bytes = 64;
+    for (const page::PageChange& change : mtr.changes) bytes += 64 + change.payload.size();
+    return bytes;
+  }
+
+  const uint64_t max_bytes_;
+  std::deque<std::shared_ptr<const AppendedMtr>> mtrs_;
+  uint64_t bytes_ = 0;
+};
+
+}  // namespace sextant::compute

@@ -1,0 +1,212 @@
+// WriterVolume: the volume as its one writer has it, over six storage nodes. PageVolume's
+// implementation.
+//
+// A shell. One mutex guards the machines: Opening until the volume is open, then Writer. Inputs
+// come from transports, callers and a tick; duties leave in the order in which the machine gave
+// them. Nothing that may call out (transports, callbacks) runs under the mutex. An acknowledgement
+// that makes a commit durable runs that commit's callback on the thread that brought it: one hop
+// from ack to reply.
+//
+// The pages of a commit are published to the cache under the same mutex that moves head() and
+// vdl(), so a read point never shows a commit whose pages are not there.
+//
+// Thread-safety: all methods from any thread. Views must be gone before the volume is destroyed.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "compute-node/cache/page_cache.h"
+#include "compute-node/net/page_fetcher.h"
+#include "compute-node/net/storage_peer.h"
+#include "compute-node/net/timer_queue.h"
+#include "compute-node/volume/page_volume.h"
+#include "compute-node/volume/writer.h"
+#include "compute-node/writer/opening.h"
+#include "compute-node/writer/outbox.h"
+#include "compute-node/writer/redo_ring.h"
+#include "compute-node/writer/volume_reads.h"
+#include "compute-node/writer/wait_table.h"
+
+namespace sextant::compute {
+
+struct WriterVolumeOptions {
+  std::vector<volume::Member> nodes;  // six, in the order of the peers
+  // What to make if the nodes hold no volume; nullopt: then refuse.
+  std::optional<volume::Geometry> create;
+  WriterOptions writer;
+  Recovery::Options recovery;
+  PageFetcher::Options fetch;
+  uint64_t page_cache_bytes = 256ull << 20;
+  uint64_t redo_ring_bytes = 16ull << 20;
+  absl::Duration tick = absl::Milliseconds(10);
+  // A view may be opened this long after head() or vdl() returned its read point, at least.
+  absl::Duration read_point_grace = absl::Seconds(1);
+  // For metrics; called on any thread, must be quick. May be empty.
+  std::function<void(absl::Duration)> on_durable;  // from WhenDurable to its OK
+  std::function<void(absl::Duration)> on_fetched;  // a page read from segments
+};
+
+enum class VolumePhase { kWaiting, kCreating, kRecovering, kOpen, kFenced, kFailed, kShutDown };
+const char* PhaseName(VolumePhase phase);  // "waiting", "creating", "recovering", "open", ...
+
+struct VolumeStatus {
+  VolumePhase phase = VolumePhase::kWaiting;
+  std::string detail;           // what is waited for, or why it failed
+  absl::Status error;           // not OK: kFenced, kFailed
+  VolumeId volume;              // {0} while unknown
+  absl::Duration opening_time;  // so far, or in all
+  // When open (or fenced):
+  volume::Geometry geometry;
+  std::vector<volume::Membership> memberships;
+  WriterProgress progress;
+  WriterCounters counters;
+};
+
+class WriterVolume final : public PageVolume, private ReadSource {
+ public:
+  // `peers` in the order of options.nodes. INVALID_ARGUMENT: the nodes are not two in each of three
+  // zones.
+  static absl::StatusOr<std::unique_ptr<WriterVolume>> Make(
+      WriterVolumeOptions options, std::vector<std::unique_ptr<StoragePeer>> peers);
+  ~WriterVolume() override;  // Shutdown()
+
+  // Connects, founds or recovers, in the background. `on_phase` is told of every change, on any
+  // thread.
+  void Start(std::function<void(VolumePhase)> on_phase = nullptr);
+  // OK once open; DEADLINE_EXCEEDED with what is waited for; the error of kFailed.
+  absl::Status WaitUntilOpen(absl::Duration timeout);
+  // Waits until what was appended is durable. DEADLINE_EXCEEDED: not in time.
+  absl::Status Drain(absl::Duration timeout);
+  // Stops all traffic. What waits gets UNAVAILABLE. No callback comes after it returns.
+  void Shutdown();
+
+  VolumePhase phase() const { return phase_; }
+  // OK, or why the volume cannot be used now: UNAVAILABLE with what is waited for,
+  // FAILED_PRECONDITION when fenced or refused.
+  absl::Status CheckOpen() const;
+  VolumeStatus status() const;
+  PageCacheCounters cache_counters() const { return cache_.counters(); }
+  PageFetcherCounters fetch_counters() const { return fetcher_.counters(); }
+
+  // Reads without blocking: `done` runs inside the call on a hit, else on a transport's thread.
+  void ReadPageAsync(const ReadView& view, PageNo page, VolumeReads::Done done);
+
+  // Redo above `after` that is still in memory, durable mini-transactions only; see RedoRing::Read.
+  bool RecentRedo(Lsn after, uint64_t max_bytes,
+                  std::vector<std::shared_ptr<const AppendedMtr>>* out) const;
+  // One member's log, read from a complete member, others tried in turn. Blocks.
+  absl::StatusOr<protocol::ReadLogReply> ReadLog(PgId pg, Lsn after, Lsn through,
+                                                 uint64_t max_bytes);
+
+  // --- PageVolume
+  volume::Geometry geometry() const override;
+  Lsn head() const override { return Lsn(head_.load(std::memory_order_acquire)); }
+  Lsn vdl() const override { return Lsn(vdl_.load(std::memory_order_acquire)); }
+  absl::StatusOr<std::unique_ptr<ReadView>> OpenView(Lsn read_point) override;
+  absl::StatusOr<PageRef> ReadPage(const ReadView& view, PageNo page) override;
+  void Prefetch(const ReadView& view, const std::vector<PageNo>& pages) override;
+  absl::Status CheckAppend(uint64_t bytes, const std::vector<PageNo>& pages) const override;
+  absl::StatusOr<Lsn> Append(std::vector<PageWrite> writes) override;
+  void WhenDurable(Lsn lsn, absl::Duration timeout, DurableCallback done) override;
+
+ private:
+  class View;
+  class Effects;  // what must be done once the mutex is released
+  struct PreparedAppend {
+    std::vector<PageWrite> writes;  // `after` moved to `images`
+    std::vector<page::PageChange> changes;
+    std::vector<PageNo> pages;
+    uint64_t bytes = 0;
+    std::vector<std::shared_ptr<page::PageImage>> images;
+  };
+
+  struct Node {
+    Node(volume::Member member, std::unique_ptr<StoragePeer> peer)
+        : member(std::move(member)), peer(std::move(peer)), outbox(this->peer.get()) {}
+    volume::Member member;
+    std::unique_ptr<StoragePeer> peer;
+    Outbox outbox;
+    bool is_up = false;
+    uint64_t connection = 0;  // counts ups and downs, so that late answers are known
+    std::vector<std::optional<quorum::Slot>> slots;  // its place in each PG, once open
+  };
+
+  WriterVolume(WriterVolumeOptions options, volume::Membership membership,
+               std::vector<std::unique_ptr<StoragePeer>> peers);
+
+  // --- opening and duties (writer_volume.cc, writer_volume_nodes.cc)
+  void Tick();
+  void MoveReadPointGrace();
+  // Takes the machine's duties and moves phase, head and VDL; `effects` carries out the rest.
+  void Settle(Effects* effects);
+  void FollowOpening(Effects* effects);
+  absl::Status BecomeOpen(const RecoveredVolume& recovered);
+  void SetPhase(VolumePhase phase, Effects* effects);
+  void Perform(Opening::Duty duty);
+  void PerformRaise(const WriterOutput::RaiseEpoch& raise);
+  void NodeUp(NodeIndex node);
+  void NodeDown(NodeIndex node, const absl::Status& why);
+  void NodeAcked(NodeIndex node, const protocol::AppendAck& ack);
+  void AskForMembers(NodeIndex node, uint64_t connection);
+  void MembersAnswered(NodeIndex node, uint64_t connection,
+                       const absl::StatusOr<protocol::NodeStatus>& reply);
+  std::optional<NodeIndex> NodeNamed(const std::string& name) const;
+  NodeIndex NodeOf(MemberAddress member) const;
+  std::string WhyNotOpen() const;
+
+  // --- reading and appending (writer_volume_pages.cc)
+  absl::StatusOr<ReadGrant> BeginRead(PgId pg, Lsn at) override;
+  void EndRead(const ReadGrant& grant) override;
+  std::vector<NodeIndex> CompleteNodes(const ReadGrant& grant) override;
+  void Fetched(absl::Duration latency) override;
+  Lsn LowestPoint() const;
+  void OpenPoint(Lsn lsn);
+  void ClosePoint(Lsn lsn);
+  absl::StatusOr<Lsn> AppendPrepared(PreparedAppend* append);
+
+  const WriterVolumeOptions options_;
+  const volume::Membership membership_;
+  const Instant started_at_;
+  TimerQueue timers_;
+  std::vector<std::unique_ptr<Node>> nodes_;  // by NodeIndex
+  PageCache cache_;
+  PageFetcher fetcher_;
+  VolumeReads reads_;
+  std::function<void(VolumePhase)> on_phase_;
+
+  std::atomic<VolumePhase> phase_{VolumePhase::kWaiting};
+  std::atomic<uint64_t> head_{0};
+  std::atomic<uint64_t> vdl_{0};
+
+  mutable std::mutex mutex_;  // of all that follows
+  std::unique_ptr<Opening> opening_;
+  std::unique_ptr<Writer> writer_;
+  // Written before phase_ becomes kOpen, constant from then on.
+  std::optional<RecoveredVolume> recovered_;
+  std::vector<std::vector<NodeIndex>> members_;  // node by PG and slot
+  absl::Status error_;
+  Instant opened_at_;
+  WaitTable waits_;
+  RedoRing ring_;
+  // The newest LSN of every page written since this node opened the volume: what the base of a
+  // write is held against. A page that is not here is as recovery left it.
+  absl::flat_hash_map<PageNo, Lsn> written_;
+  // Open read points of views and reads, with their counts. `grace_`, ascending: those held for
+  // callers that have an LSN and have not opened their view yet.
+  std::map<Lsn, int> points_;
+  std::vector<Lsn> grace_;
+  Instant next_grace_;
+  bool is_shut_down_ = false;
+};
+
+}  // namespace sextant::compute

@@ -1,0 +1,74 @@
+// EmbeddedCluster: six storage nodes and a writer in one process, as a library and for tests.
+//
+// The same machines, stores and shells as the real processes, with function calls in place of gRPC:
+//
+//   auto cluster = EmbeddedCluster::Create({.directory = "/var/lib/app"});  // RocksDB; empty:
+//   memory
+//   (*cluster)->StartNodes(); (*cluster)->StartWriter(absl::Seconds(30));
+//   compute::WriterVolume& volume = (*cluster)->writer();      // or a SqlService over it
+//
+// One process has one point of failure: it is for development, tests and single-machine use, where
+// the six copies guard against damaged data, not against the loss of the machine.
+//
+// Nodes are az1-a, az1-b, az2-a, az2-b, az3-a, az3-b. A killed node keeps what it had synced;
+// memory nodes lose the rest, as in a power cut. Thread-safety: life-cycle calls from one thread.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/volume/geometry.h"
+#include "compute-node/writer/write_ticket.h"
+#include "compute-node/writer/writer_volume.h"
+#include "embedded/local_node.h"
+
+namespace sextant::embedded {
+
+struct EmbeddedOptions {
+  std::string directory;      // one folder per node is made in it; empty: memory
+  volume::Geometry geometry;  // of the volume that is made if there is none
+  bool create_volume = true;
+  // Last word on the writer's options; may be empty.
+  std::function<void(compute::WriterVolumeOptions*)> adjust_writer;
+};
+
+class EmbeddedCluster {
+ public:
+  // Nothing runs yet.
+  static absl::StatusOr<std::unique_ptr<EmbeddedCluster>> Create(EmbeddedOptions options);
+  ~EmbeddedCluster();
+
+  // All six that do not run.
+  absl::Status StartNodes();
+  absl::Status StartNode(const std::string& node);
+  void KillNode(const std::string& node);
+  void KillNodes();
+  // The node runs on, but no compute node reaches it.
+  void SetConnected(const std::string& node, bool is_connected);
+  LocalNode& node(const std::string& name);
+  static std::vector<volume::Member> Members();
+
+  // Starts a writer in place of the one there is, and waits until the volume is open.
+  absl::Status StartWriter(absl::Duration timeout);
+  // The same without waiting.
+  absl::Status LaunchWriter();
+  // Ends it as a killed process would: nothing is drained.
+  void KillWriter();
+  bool has_writer() const { return writer_ != nullptr; }
+  compute::WriterVolume& writer();
+  compute::WriteTicketQueue& tickets();
+
+ private:
+  explicit EmbeddedCluster(EmbeddedOptions options);
+
+  const EmbeddedOptions options_;
+  std::vector<std::unique_ptr<LocalNode>> nodes_;
+  std::unique_ptr<compute::WriteTicketQueue> tickets_;
+  std::unique_ptr<compute::WriterVolume> writer_;
+};
+
+}  // namespace sextant::embedded
