@@ -122,11 +122,18 @@ def nothing_is_left_to_do(tree):
 
 def grpc_codes_stay_in_rpc(tree):
     for path, lines in tree.sources((".h", ".cc")):
-        if path.startswith("common/rpc/"):
+        if path.startswith("common/rpc/") or path.endswith("_test.cc"):  # a test may look at the wire
             continue
         for number, line in enumerate(lines, 1):
             if re.search(r"grpc::StatusCode|GRPC_STATUS_", line.split("//")[0]):
                 yield Finding(path, number, "gRPC codes appear in common/rpc only: use absl::Status")
+
+
+def tests_do_not_sleep(tree):
+    for path, lines in tree.sources(("_test.cc",)):
+        for number, line in enumerate(lines, 1):
+            if re.search(r"\b(sleep_for|sleep_until|usleep|SleepFor)\b", line.split("//")[0]):
+                yield Finding(path, number, "wait on a condition with a generous deadline; a sleep is a guess")
 
 
 def sources_are_built(tree):
@@ -179,7 +186,8 @@ def no_machine_paths(tree):
 
 
 RULES = [core_is_pure, files_say_what_they_are_for, folders_have_readmes, files_are_small, functions_are_short,
-         nothing_is_left_to_do, grpc_codes_stay_in_rpc, sources_are_built, markdown_links_resolve, no_machine_paths]
+         nothing_is_left_to_do, grpc_codes_stay_in_rpc, sources_are_built,
+         tests_do_not_sleep, markdown_links_resolve, no_machine_paths]
 
 
 def list_what_grows(tree):

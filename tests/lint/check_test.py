@@ -40,6 +40,8 @@ class CheckTest(unittest.TestCase):
             "nothing_is_left_to_do": {"common/log/a.cc": head + "// TO" + "DO later\n"},
             "grpc_codes_stay_in_rpc": {"common/log/a.cc": head + "int x = grpc::StatusCode::OK;\n"},
             "sources_are_built": {"common/log/b.cc": head},
+            "tests_do_not_sleep": {"common/log/CMakeLists.txt": "a.cc a_test.cc",
+                                   "common/log/a_test.cc": head + "usleep(1);\n"},
             "markdown_links_resolve": {"common/log/README.md": "[x](gone.md)\n"},
             "no_machine_paths": {"common/log/README.md": "see /wo" + "rk/x\n"},
         }
