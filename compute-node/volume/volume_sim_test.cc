@@ -238,10 +238,25 @@ class Claimant {
         continue;
       }
       EXPECT_GE(writer_->vdl(), lsn);
+      CheckCopies(lsn);
       history_->acked.insert(lsn);
       ++acked_;
     }
     history_->Durable(writer_->epoch(), writer_->vdl());
+  }
+
+  // At the moment of the acknowledgement every record is durable on a write quorum.
+  void CheckCopies(Lsn commit) const {
+    for (auto it = history_->appended.find(commit);
+         it->second.mtr == commit && it->second.epoch == writer_->epoch();) {
+      int copies = 0;
+      for (int node = 0; node < quorum::kMembers; ++node) {
+        copies += cluster_->segment(node, it->second.pg).Status().scl >= it->first;
+      }
+      EXPECT_GE(copies, quorum::kWriteQuorum) << "LSN " << it->first << " of commit " << commit;
+      if (it == history_->appended.begin()) break;
+      --it;
+    }
   }
 
   SimCluster* cluster_;
