@@ -34,6 +34,8 @@ int Main(int argc, char** argv) {
       ->type_name("FILE");
   Cli cli;
   AddClusterCommands(&app, &cli);
+  AddVolumeCommands(&app, &cli);
+  AddBenchCommands(&app, &cli);
   AddPingCommand(&app, &cli);
   AddSqlCommand(&app, &cli);
   AddMiscCommands(&app, &cli);

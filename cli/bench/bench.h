@@ -1,0 +1,55 @@
+// Benchmarks of a running cluster: the log service alone, and SQL on it.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "cli/bench/histogram.h"
+#include "sextant/v1/compute.pb.h"
+
+namespace sextant::cli {
+
+struct BenchOptions {
+  std::string endpoint;
+  int clients = 16;
+  int streams = 0;  // 0: one a client, at most 64 (log only: a SQL session is a stream)
+  double seconds = 10;
+  double warmup_seconds = 2;
+  uint32_t value_bytes = 0;  // of each edit or row
+  uint64_t pages = 1024;     // log: pages that are edited, the volume's last
+  uint64_t rows = 10000;     // sql: rows of the table
+  uint32_t timeout_ms = 10000;
+  uint64_t seed = 1;
+};
+
+struct BenchReport {
+  std::string name;
+  BenchOptions options;
+  double seconds = 0;  // measured
+  uint64_t commits = 0;
+  uint64_t errors = 0;
+  std::string first_error;
+  Histogram latency_ns;
+  // Counters of the compute node over the measured time.
+  bool has_counters = false;
+  v1::ComputeStatus before, after;
+};
+
+using BenchProgress = std::function<void(const std::string&)>;
+
+// Appends mini-transactions of one edit of value_bytes at a random place of a random page, through
+// VolumeService.AppendStream. Works on the volume's last pages, and refuses (FAILED_PRECONDITION)
+// where a database reaches into them.
+absl::StatusOr<BenchReport> RunLogBench(const BenchOptions& options, const BenchProgress& progress);
+
+// Upserts single rows by primary key, through one SqlService session a client, each its own commit.
+// In a table of its own, sextant_bench, which is made, filled and dropped.
+absl::StatusOr<BenchReport> RunSqlBench(const BenchOptions& options, const BenchProgress& progress);
+
+std::string ReportToJson(const BenchReport& report);
+std::string ReportToText(const BenchReport& report);
+
+}  // namespace sextant::cli

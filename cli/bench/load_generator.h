@@ -1,0 +1,193 @@
+// LoadGenerator: keeps N clients busy over bidirectional streams, each with one request under way.
+//
+// One thread and one completion queue drive them all: on a machine that the servers share, a client
+// that switches threads would measure itself. A client's time runs from when it wants to send until
+// its answer was read.
+#pragma once
+
+#include <grpcpp/client_context.h>
+#include <grpcpp/completion_queue.h>
+#include <grpcpp/support/async_stream.h>
+
+#include <atomic>
+#include <chrono>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "cli/bench/histogram.h"
+#include "common/rpc/status.h"
+
+namespace sextant::cli {
+
+struct LoadResult {
+  Histogram latency_ns;
+  uint64_t commits = 0;  // answered without error while measuring
+  uint64_t errors = 0;   // answered with one
+  std::string first_error;
+  absl::Status broken;  // a stream that ended
+};
+
+template <typename Request, typename Response>
+class LoadGenerator {
+ public:
+  using Stream = grpc::ClientAsyncReaderWriter<Request, Response>;
+  struct Hooks {
+    std::function<std::unique_ptr<Stream>(grpc::ClientContext*, grpc::CompletionQueue*)> prepare;
+    std::function<void(Request*)> fill;                    // all but the id
+    std::function<bool(const Response&)> is_complete;      // the last response to its request
+    std::function<std::string(const Response&)> error_of;  // empty: none
+  };
+
+  // Clients are spread evenly over `streams`.
+  LoadGenerator(Hooks hooks, int clients, int streams) : hooks_(std::move(hooks)) {
+    for (int i = 0; i < streams; ++i) {
+      auto lane = std::make_unique<Lane>();
+      lane->starts.resize(static_cast<size_t>(clients / streams + (i < clients % streams ? 1 : 0)));
+      lanes_.push_back(std::move(lane));
+    }
+    for (auto& lane : lanes_) {
+      lane->stream = hooks_.prepare(&lane->context, &queue_);
+      lane->stream->StartCall(&lane->on_start);
+    }
+    thread_ = std::thread([this] { Loop(); });
+  }
+  ~LoadGenerator() {
+    if (thread_.joinable()) Stop();
+  }
+
+  void SetMeasuring(bool measuring) { is_measuring_ = measuring; }
+  uint64_t answered() const { return answered_; }
+  bool is_broken() const { return is_broken_; }
+
+  // No new requests; those under way get up to ten seconds. The result is then final.
+  const LoadResult& Stop() {
+    is_stopping_ = true;
+    const auto deadline = Clock::now() + std::chrono::seconds(10);
+    while (under_way_ > 0 && !is_broken_ && Clock::now() < deadline) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    for (auto& lane : lanes_) lane->context.TryCancel();
+    // Each lane answers with its end; only then may the queue close.
+    while (finished_ < lanes_.size()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    queue_.Shutdown();
+    thread_.join();
+    return result_;
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  enum class Event { kStarted, kWritten, kRead, kFinished };
+  struct Lane;
+  struct Tag {
+    Lane* lane;
+    Event event;
+  };
+  struct Lane {
+    Tag on_start{this, Event::kStarted}, on_write{this, Event::kWritten},
+        on_read{this, Event::kRead}, on_finish{this, Event::kFinished};
+    grpc::ClientContext context;
+    std::unique_ptr<Stream> stream;
+    std::vector<Clock::time_point> starts;  // by client: when its request wanted to go out
+    std::deque<size_t> waiting;             // clients whose request waits for the write before it
+    bool is_writing = false;
+    bool is_finishing = false;
+    Request request;
+    Response response;
+    grpc::Status status;
+  };
+
+  void Loop() {
+    void* tag = nullptr;
+    bool ok = false;
+    while (queue_.Next(&tag, &ok)) {
+      const Tag& event = *static_cast<Tag*>(tag);
+      if (event.event == Event::kFinished) {
+        Break(event.lane->status);
+        ++finished_;
+      } else if (!ok) {
+        Finish(event.lane);
+      } else {
+        Handle(event.lane, event.event);
+      }
+    }
+  }
+
+  void Handle(Lane* lane, Event event) {
+    if (event == Event::kStarted) {
+      for (size_t client = 0; client < lane->starts.size(); ++client) Want(lane, client);
+      lane->stream->Read(&lane->response, &lane->on_read);
+    } else if (event == Event::kWritten) {
+      lane->is_writing = false;
+      WriteNext(lane);
+    } else {
+      Answered(lane);
+      lane->stream->Read(&lane->response, &lane->on_read);
+    }
+  }
+
+  void Want(Lane* lane, size_t client) {
+    if (is_stopping_) return;
+    ++under_way_;
+    lane->starts[client] = Clock::now();
+    lane->waiting.push_back(client);
+    WriteNext(lane);
+  }
+
+  void WriteNext(Lane* lane) {
+    if (lane->is_writing || lane->waiting.empty()) return;
+    lane->is_writing = true;
+    hooks_.fill(&lane->request);
+    lane->request.set_id(lane->waiting.front() + 1);
+    lane->waiting.pop_front();
+    lane->stream->Write(lane->request, &lane->on_write);
+  }
+
+  void Answered(Lane* lane) {
+    const Response& response = lane->response;
+    if (!hooks_.is_complete(response)) return;
+    const size_t client = static_cast<size_t>(response.id()) - 1;
+    if (client >= lane->starts.size()) return;
+    --under_way_;
+    ++answered_;
+    const std::string error = hooks_.error_of(response);
+    if (!error.empty()) {
+      ++result_.errors;
+      if (result_.first_error.empty()) result_.first_error = error;
+    } else if (is_measuring_) {
+      ++result_.commits;
+      const auto took = Clock::now() - lane->starts[client];
+      result_.latency_ns.Record(static_cast<uint64_t>(took.count()));
+    }
+    Want(lane, client);
+  }
+
+  void Finish(Lane* lane) {
+    if (lane->is_finishing) return;
+    lane->is_finishing = true;
+    lane->stream->Finish(&lane->status, &lane->on_finish);
+  }
+
+  void Break(const grpc::Status& status) {
+    if (is_stopping_ || is_broken_) return;
+    result_.broken = rpc::FromGrpc(status, "a stream ended");
+    if (result_.broken.ok()) result_.broken = absl::UnavailableError("the server ended a stream");
+    is_broken_ = true;
+  }
+
+  const Hooks hooks_;
+  grpc::CompletionQueue queue_;
+  std::vector<std::unique_ptr<Lane>> lanes_;
+  std::thread thread_;
+  LoadResult result_;  // of the thread, until it was joined
+  std::atomic<bool> is_measuring_{false}, is_stopping_{false}, is_broken_{false};
+  std::atomic<int64_t> under_way_{0};
+  std::atomic<uint64_t> answered_{0};
+  std::atomic<size_t> finished_{0};
+};
+
+}  // namespace sextant::cli

@@ -1,0 +1,93 @@
+// `bench sql`: single-row upserts by primary key.
+#include <grpcpp/channel.h>
+
+#include "cli/bench/measure.h"
+#include "cli/client/sql_session.h"
+#include "common/base/prng.h"
+#include "common/base/status.h"
+#include "common/base/text.h"
+#include "common/rpc/channel.h"
+#include "sextant/v1/sql.grpc.pb.h"
+
+namespace sextant::cli {
+namespace {
+
+using Generator = LoadGenerator<v1::SqlRequest, v1::SqlResponse>;
+
+constexpr char kUpsert[] =
+    "INSERT INTO sextant_bench(id, value) VALUES(?1, ?2) "
+    "ON CONFLICT(id) DO UPDATE SET value = excluded.value";
+
+std::string ErrorOf(const v1::SqlResponse& response) {
+  return response.has_error() ? response.error().message() : std::string();
+}
+
+// Runs statements on a session of its own, one after the other.
+absl::Status Execute(const BenchOptions& options, const std::vector<std::string>& statements) {
+  ASSIGN_OR_RETURN(const std::unique_ptr<SqlSession> session,
+                   SqlSession::Connect({options.endpoint}, absl::Seconds(10)));
+  v1::SqlRequest request;
+  request.set_timeout_ms(60000);
+  for (const std::string& sql : statements) request.add_statements()->set_sql(sql);
+  RETURN_IF_ERROR(session->Send(&request));
+  v1::SqlResponse response;
+  do {
+    RETURN_IF_ERROR(session->Receive(&response));
+  } while (!response.is_last());
+  if (!response.has_error()) return absl::OkStatus();
+  return absl::Status(static_cast<absl::StatusCode>(response.error().code()), ErrorOf(response));
+}
+
+std::vector<std::string> SetUp(const BenchOptions& options) {
+  return {"DROP TABLE IF EXISTS sextant_bench",
+          "CREATE TABLE sextant_bench(id INTEGER PRIMARY KEY, value BLOB)",
+          Text("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ",
+               options.rows, ") INSERT INTO sextant_bench SELECT i, randomblob(",
+               options.value_bytes, ") FROM n")};
+}
+
+}  // namespace
+
+absl::StatusOr<BenchReport> RunSqlBench(const BenchOptions& options,
+                                        const BenchProgress& progress) {
+  BenchReport report;
+  report.name = "sql";
+  report.options = options;
+  report.options.streams = options.clients;
+  progress(Text("making sextant_bench with ", options.rows, " rows"));
+  RETURN_IF_ERROR(Execute(options, SetUp(options)));
+  v1::SqlService::Stub stub(rpc::MakeChannel(options.endpoint));
+  Prng prng(options.seed);
+  std::string value(options.value_bytes, '\0');
+  Generator::Hooks hooks;
+  hooks.prepare = [&stub](grpc::ClientContext* context, grpc::CompletionQueue* queue) {
+    return stub.PrepareAsyncSession(context, queue);
+  };
+  hooks.fill = [&](v1::SqlRequest* request) {
+    for (char& c : value) c = static_cast<char>(prng.Next());
+    if (request->statements_size() == 0) {
+      v1::SqlStatement* statement = request->add_statements();
+      statement->set_sql(kUpsert);
+      statement->add_parameters();
+      statement->add_parameters();
+    }
+    v1::SqlStatement* statement = request->mutable_statements(0);
+    statement->mutable_parameters(0)->set_integer(
+        static_cast<int64_t>(1 + prng.Below(options.rows)));
+    statement->mutable_parameters(1)->set_blob(value);
+    request->set_timeout_ms(options.timeout_ms);
+  };
+  hooks.is_complete = [](const v1::SqlResponse& response) { return response.is_last(); };
+  hooks.error_of = ErrorOf;
+  absl::Status status;
+  {
+    Generator generator(std::move(hooks), options.clients, options.clients);
+    status = Measure(&generator, progress, &report);
+  }
+  const absl::Status dropped = Execute(options, {"DROP TABLE IF EXISTS sextant_bench"});
+  RETURN_IF_ERROR(status);
+  RETURN_IF_ERROR(dropped);
+  return report;
+}
+
+}  // namespace sextant::cli

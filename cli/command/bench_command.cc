@@ -1,0 +1,90 @@
+// `sextant bench log|sql`: flags and output of the cluster benchmarks.
+#include <unistd.h>
+
+#include <iostream>
+#include <memory>
+
+#include "cli/bench/bench.h"
+#include "cli/client/status_client.h"
+#include "cli/command/context.h"
+#include "common/base/status.h"
+#include "common/base/text.h"
+
+namespace sextant::cli {
+namespace {
+
+using RunBench = absl::StatusOr<BenchReport> (*)(const BenchOptions&, const BenchProgress&);
+
+// The first endpoint that answers as a compute node.
+absl::StatusOr<std::string> FindEndpoint(const GlobalOptions& options) {
+  ASSIGN_OR_RETURN(const std::vector<std::string> endpoints, ComputeEndpoints(options));
+  const auto answers = AskComputeNodes(endpoints);
+  for (size_t i = 0; i < answers.size(); ++i) {
+    if (answers[i].ok()) return endpoints[i];
+  }
+  return answers[0].status();
+}
+
+int Run(const GlobalOptions& options, BenchOptions bench, RunBench run) {
+  const absl::StatusOr<std::string> endpoint = FindEndpoint(options);
+  if (!endpoint.ok()) return Fail(endpoint.status(), "`sextant cluster status` shows what runs");
+  bench.endpoint = *endpoint;
+  const bool is_terminal = isatty(STDERR_FILENO) == 1;
+  const auto report = run(bench, [is_terminal](const std::string& text) {
+    std::cerr << (is_terminal ? "\r\x1b[K" : "") << text << (is_terminal ? "" : "\n") << std::flush;
+  });
+  if (is_terminal) std::cerr << "\r\x1b[K" << std::flush;
+  if (!report.ok()) return Fail(report.status());
+  std::cout << (options.json() ? ReportToJson(*report) : ReportToText(*report));
+  return kExitOk;
+}
+
+void AddBench(CLI::App* noun, Cli* cli, const char* name, const char* help, RunBench run,
+              uint32_t value_bytes) {
+  CLI::App* verb = noun->add_subcommand(name, help);
+  auto flags = std::make_shared<BenchOptions>();
+  flags->value_bytes = value_bytes;
+  AddGlobalOptions(verb, &cli->options, Reach::kAnyCluster);
+  verb->add_option("--clients", flags->clients, "Keeps so many requests under way.")
+      ->check(CLI::Range(1, 100000))
+      ->capture_default_str();
+  verb->add_option("--seconds", flags->seconds, "Measures for so long.")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  verb->add_option("--warmup", flags->warmup_seconds, "Runs so many seconds before it measures.")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  verb->add_option("--value-bytes", flags->value_bytes, "Writes so many bytes per commit.")
+      ->check(CLI::Range(1, 65536))
+      ->capture_default_str();
+  verb->add_option("--timeout-ms", flags->timeout_ms, "Waits at most so long for each commit.")
+      ->capture_default_str();
+  verb->add_option("--seed", flags->seed, "Draws pages, keys and values from this seed.")
+      ->capture_default_str();
+  if (std::string(name) == "log") {
+    verb->add_option("--streams", flags->streams,
+                     "Uses so many streams [one a client, at most 64].");
+    verb->add_option("--pages", flags->pages, "Edits the volume's last so many pages.")
+        ->check(CLI::PositiveNumber)
+        ->capture_default_str();
+  } else {
+    verb->add_option("--rows", flags->rows, "Fills the table with so many rows.")
+        ->check(CLI::PositiveNumber)
+        ->capture_default_str();
+  }
+  verb->callback([cli, flags, run] {
+    cli->run = [cli, flags, run] { return Run(cli->options, *flags, run); };
+  });
+}
+
+}  // namespace
+
+void AddBenchCommands(CLI::App* app, Cli* cli) {
+  CLI::App* noun = app->add_subcommand("bench", "Measures a running cluster under load.");
+  noun->require_subcommand(1);
+  AddBench(noun, cli, "log", "Appends mini-transactions of one random page edit (VolumeService).",
+           RunLogBench, 256);
+  AddBench(noun, cli, "sql", "Upserts single rows by primary key (SqlService).", RunSqlBench, 64);
+}
+
+}  // namespace sextant::cli
