@@ -80,7 +80,7 @@ absl::Status DumpDatabase(Shell* shell, const std::string& table_pattern) {
   shell->out() << "PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\n";
   ASSIGN_OR_RETURN(const std::vector<SchemaEntry> tables,
                    ReadSchema(shell,
-                              "SELECT name, type, sql FROM sqlite_schema WHERE tbl_name LIKE ?1 "
+                              "SELECT name, type, sql FROM sqlite_schema WHERE name LIKE ?1 "
                               "AND type = 'table' AND sql IS NOT NULL "
                               "ORDER BY tbl_name = 'sqlite_sequence', rowid",
                               table_pattern));
@@ -90,9 +90,9 @@ absl::Status DumpDatabase(Shell* shell, const std::string& table_pattern) {
   }
   ASSIGN_OR_RETURN(const std::vector<SchemaEntry> others,
                    ReadSchema(shell,
-                              "SELECT name, type, sql FROM sqlite_schema WHERE tbl_name LIKE ?1 "
+                              "SELECT name, type, sql FROM sqlite_schema WHERE name LIKE ?1 "
                               "AND type IN ('index','trigger','view') AND sql IS NOT NULL "
-                              "ORDER BY type COLLATE NOCASE, rowid",
+                              "ORDER BY rowid",
                               table_pattern));
   for (const SchemaEntry& other : others) shell->out() << other.sql << ";\n";
   if (is_schema_writable) shell->out() << "PRAGMA writable_schema=OFF;\n";

@@ -52,8 +52,9 @@ void AddRow(Shell* shell, const std::string& sql, int columns, const Fields& fie
             const std::string& place) {
   const int found = static_cast<int>(fields.size());
   if (found != columns) {
-    std::cerr << place << ": expected " << columns << " columns but found " << found << " - "
-              << (found < columns ? "filling the rest with NULL" : "extras ignored") << std::endl;
+    shell->err() << place << ": expected " << columns << " columns but found " << found << " - "
+                 << (found < columns ? "filling the rest with NULL" : "extras ignored")
+                 << std::endl;
   }
   QueuedStatement statement;
   statement.sql.set_sql(sql);

@@ -18,7 +18,7 @@ namespace sextant::cli {
 
 Shell::Shell(ShellOptions options)
     : options_(std::move(options)),
-      runner_(options_.connect, &options_.run, &std::cout, &std::cerr) {}
+      runner_(options_.connect, &options_.run, options_.out, options_.err) {}
 
 void Shell::QueueStatements(bool names_lines) {
   while (std::optional<Statement> statement = splitter_.Next()) {
@@ -36,7 +36,8 @@ void Shell::TakeLine(const std::string& line, bool names_lines) {
     splitter_.Feed("\n");  // it counts as a line
     return;
   }
-  splitter_.Feed(line);
+  const bool is_crlf = line.size() >= 2 && line.compare(line.size() - 2, 2, "\r\n") == 0;
+  splitter_.Feed(is_crlf ? line.substr(0, line.size() - 2) + "\n" : line);  // as sqlite3 does
   QueueStatements(names_lines);
 }
 
@@ -121,7 +122,7 @@ absl::Status Shell::SetOutput(const std::string& path) {
 }
 
 void Shell::Fail(const std::string& message) {
-  std::cerr << "Error: " << message << std::endl;
+  err() << "Error: " << message << std::endl;
   has_dot_error_ = true;
   if (options_.run.bail && !is_interactive_) is_quit_ = true;
 }

@@ -20,6 +20,8 @@ struct ShellOptions {
   RunOptions run;
   StatementRunner::Connect connect;
   std::function<std::string()> status_text;  // what .status prints
+  std::ostream* out = &std::cout;
+  std::ostream* err = &std::cerr;
 };
 
 class Shell {
@@ -40,7 +42,8 @@ class Shell {
   // --- for dot commands
   RunOptions& run_options() { return options_.run; }
   StatementRunner& runner() { return runner_; }
-  std::ostream& out() { return file_out_ ? *file_out_ : std::cout; }
+  std::ostream& out() { return file_out_ ? *file_out_ : *options_.out; }
+  std::ostream& err() { return *options_.err; }
   std::string StatusText() { return options_.status_text(); }
   // Sends output to a file from now on; back to standard output for an empty path.
   absl::Status SetOutput(const std::string& path);

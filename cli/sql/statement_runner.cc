@@ -7,8 +7,10 @@
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
 #include "cli/sql/statement_splitter.h"
+#include "cli/sql/value_text.h"
 #include "common/base/status.h"
 #include "common/base/text.h"
+#include "common/rpc/channel.h"
 
 namespace sextant::cli {
 namespace {
@@ -25,6 +27,19 @@ bool MayChangeData(const v1::SqlStatement& statement) {
     if (BeginsWith(statement.sql(), keyword)) return false;
   }
   return true;
+}
+
+// What a request cannot carry would end the session for all that follows.
+absl::Status CheckSendable(const v1::SqlStatement& statement) {
+  if (statement.ByteSizeLong() > rpc::kMaxMessageBytes - 1024) {
+    return absl::OutOfRangeError(Text("the statement is longer than ", rpc::kMaxMessageBytes >> 20,
+                                      " MiB: load large values in parts"));
+  }
+  bool is_text = IsUtf8(statement.sql());
+  for (const v1::SqlValue& value : statement.parameters())
+    is_text = is_text && IsUtf8(value.text());
+  if (is_text) return absl::OkStatus();
+  return absl::OutOfRangeError("the statement is not valid UTF-8: write such bytes as x'...'");
 }
 
 constexpr char kUnknownOutcome[] =
@@ -47,6 +62,14 @@ absl::Status StatementRunner::EnsureSession() {
 
 void StatementRunner::Add(QueuedStatement statement) {
   if (is_stopped_) return;
+  if (const absl::Status status = CheckSendable(statement.sql); !status.ok()) {
+    Flush();
+    Report(&statement, std::string(View(status.message())));
+    Worsen(status);
+    ++counters_.statements;
+    is_stopped_ = options_->bail;
+    return;
+  }
   collecting_.bytes += statement.sql.sql().size();
   collecting_.statements.push_back(std::move(statement));
   const bool one_by_one = options_->show_lsn || options_->show_time;

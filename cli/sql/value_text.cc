@@ -167,6 +167,29 @@ std::string JsonText(const v1::SqlValue& value) {
   return "null";
 }
 
+bool IsUtf8(std::string_view text) {
+  for (size_t at = 0; at < text.size();) {
+    const auto lead = static_cast<unsigned char>(text[at]);
+    const size_t length = lead < 0x80   ? 1
+                          : lead < 0xc2 ? 0
+                          : lead < 0xe0 ? 2
+                          : lead < 0xf0 ? 3
+                          : lead < 0xf5 ? 4
+                                        : 0;
+    if (length == 0 || at + length > text.size()) return false;
+    uint32_t code = length == 1 ? lead : lead & (0x7fu >> length);
+    for (size_t i = 1; i < length; ++i) {
+      const auto next = static_cast<unsigned char>(text[at + i]);
+      if ((next & 0xc0) != 0x80) return false;
+      code = code << 6 | (next & 0x3f);
+    }
+    const bool is_overlong = (length == 3 && code < 0x800) || (length == 4 && code < 0x10000);
+    if (is_overlong || (code >= 0xd800 && code < 0xe000) || code > 0x10ffff) return false;
+    at += length;
+  }
+  return true;
+}
+
 std::string QuotedName(std::string_view name) {
   bool is_plain = !name.empty() && std::isdigit(static_cast<unsigned char>(name[0])) == 0;
   for (char c : name) {

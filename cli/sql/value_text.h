@@ -26,6 +26,9 @@ std::string SqlLiteralOnOneLine(const v1::SqlValue& value);
 std::string JsonText(const v1::SqlValue& value);
 std::string JsonString(std::string_view text);
 
+// Whether protobuf can carry `text` as a string (RFC 3629).
+bool IsUtf8(std::string_view text);
+
 // `name` as it must be written in SQL: bare where that is safe, else in double quotes.
 std::string QuotedName(std::string_view name);
 
