@@ -30,7 +30,7 @@ test: build ## Runs every test (unit, integration, lint)
 	@ctest --test-dir $(BUILD) -j $(TEST_JOBS) --output-on-failure
 
 bench: build ## Runs the micro benchmarks
-	@for b in $(BUILD)/bin/*_bench; do echo "== $$b"; "$$b" --benchmark_min_time=0.2 || exit 1; done
+	@for b in $(BUILD)/bench-bin/*; do echo "== $$b"; "$$b" --benchmark_min_time=0.2 || exit 1; done
 
 lint: setup ## Checks the repository's rules and the format
 	@python3 tests/lint/check.py
