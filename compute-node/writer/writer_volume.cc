@@ -296,6 +296,16 @@ VolumeStatus WriterVolume::status() const {
   return status;
 }
 
+VolumeEpoch WriterVolume::epoch() const {
+  std::lock_guard lock(mutex_);
+  return recovered_ ? recovered_->epoch : VolumeEpoch();
+}
+
+VolumeId WriterVolume::volume() const {
+  std::lock_guard lock(mutex_);
+  return opening_->volume();
+}
+
 volume::Geometry WriterVolume::geometry() const {
   std::lock_guard lock(mutex_);
   if (!recovered_) return volume::Geometry{.pg_count = 0};

@@ -101,6 +101,11 @@ class WriterVolume final : public PageVolume, private ReadSource {
   // Reads without blocking: `done` runs inside the call on a hit, else on a transport's thread.
   void ReadPageAsync(const ReadView& view, PageNo page, VolumeReads::Done done);
 
+  // Whether the newest version of every page is cached.
+  bool HasHeads(const std::vector<PageNo>& pages) const;
+  VolumeEpoch epoch() const;  // {0} until open
+  VolumeId volume() const;    // {0} while unknown
+
   // Redo above `after` that is still in memory, durable mini-transactions only; see RedoRing::Read.
   bool RecentRedo(Lsn after, uint64_t max_bytes,
                   std::vector<std::shared_ptr<const AppendedMtr>>* out) const;

@@ -223,6 +223,11 @@ void WriterVolume::WhenDurable(Lsn lsn, absl::Duration timeout, DurableCallback 
   effects.Run();
 }
 
+bool WriterVolume::HasHeads(const std::vector<PageNo>& pages) const {
+  return std::all_of(pages.begin(), pages.end(),
+                     [this](PageNo page) { return cache_.Head(page) != nullptr; });
+}
+
 bool WriterVolume::RecentRedo(Lsn after, uint64_t max_bytes,
                               std::vector<std::shared_ptr<const AppendedMtr>>* out) const {
   std::lock_guard lock(mutex_);

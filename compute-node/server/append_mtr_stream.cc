@@ -1,0 +1,97 @@
+// See append_mtr_stream.h.
+#include "compute-node/server/append_mtr_stream.h"
+
+#include <utility>
+
+#include "compute-node/server/volume_wire.h"
+
+namespace sextant::server {
+
+AppendMtrStream* AppendMtrStream::Start(compute::WriterVolume* volume,
+                                        compute::MtrAppender* appender, Options options) {
+  std::shared_ptr<AppendMtrStream> stream(new AppendMtrStream(volume, appender, options));
+  stream->self_ = stream;
+  stream->StartRead(&stream->request_);
+  return stream.get();
+}
+
+void AppendMtrStream::OnReadDone(bool ok) {
+  Answer* answer = nullptr;
+  {
+    std::lock_guard lock(mutex_);
+    if (!ok) {
+      is_taking_ = false;
+      is_read_out_ = true;
+      return WriteNextLocked();
+    }
+    answer = &answers_.emplace_back();
+    answer->response.set_id(request_.id());
+  }
+  const absl::Duration timeout = TimeoutOf(request_, options_.commit_timeout);
+  appender_.Append(EditsOf(request_), timeout,
+                   [self = self_, answer, timeout](const absl::StatusOr<Lsn>& lsn) {
+                     self->Appended(answer, timeout, lsn);
+                   });
+}
+
+void AppendMtrStream::Appended(Answer* answer, absl::Duration timeout,
+                               const absl::StatusOr<Lsn>& lsn) {
+  {
+    std::lock_guard lock(mutex_);
+    if (lsn.ok()) answer->response.set_commit_lsn(lsn->value());
+    is_taking_ = false;
+    ReadNextLocked();
+  }
+  if (!lsn.ok()) return Answered(answer, lsn.status());
+  volume_.WhenDurable(*lsn, timeout, [self = self_, answer](const absl::Status& durable) {
+    self->Answered(answer, durable);
+  });
+}
+
+void AppendMtrStream::Answered(Answer* answer, const absl::Status& status) {
+  std::lock_guard lock(mutex_);
+  if (!status.ok()) {
+    answer->response.set_code(static_cast<uint32_t>(status.code()));
+    answer->response.set_message(std::string(status.message()));
+  }
+  answer->is_ready = true;
+  WriteNextLocked();
+}
+
+void AppendMtrStream::OnWriteDone(bool ok) {
+  std::lock_guard lock(mutex_);
+  is_writing_ = false;
+  if (!ok) is_broken_ = true;
+  answers_.pop_front();
+  WriteNextLocked();
+  ReadNextLocked();
+}
+
+void AppendMtrStream::ReadNextLocked() {
+  if (is_taking_ || is_read_out_ || is_finished_) return;
+  if (answers_.size() >= static_cast<size_t>(options_.max_unanswered)) return;
+  is_taking_ = true;
+  StartRead(&request_);
+}
+
+void AppendMtrStream::WriteNextLocked() {
+  if (is_writing_ || is_finished_) return;
+  // Nobody listens any more: the answers only have to come in before the stream may end.
+  while (is_broken_ && !answers_.empty() && answers_.front().is_ready) answers_.pop_front();
+  if (!answers_.empty()) {
+    if (!answers_.front().is_ready) return;
+    is_writing_ = true;
+    grpc::WriteOptions options;
+    // More follow at once: let them share a packet.
+    if (answers_.size() > 1 && answers_[1].is_ready) options.set_buffer_hint();
+    return StartWrite(&answers_.front().response, options);
+  }
+  if (is_read_out_ && !is_taking_) {
+    is_finished_ = true;
+    Finish(grpc::Status::OK);
+  }
+}
+
+void AppendMtrStream::OnDone() { self_ = nullptr; }
+
+}  // namespace sextant::server

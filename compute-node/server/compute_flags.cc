@@ -1,0 +1,104 @@
+// See compute_flags.h.
+#include "compute-node/server/compute_flags.h"
+
+#include "common/base/status.h"
+#include "common/base/text.h"
+#include "compute-node/writer/founding.h"
+
+namespace sextant::server {
+namespace {
+
+absl::StatusOr<StorageNodeAddress> ParseStorageNode(const std::string& text) {
+  const size_t at = text.find('@');
+  const size_t equals = text.find('=', at == std::string::npos ? 0 : at);
+  const size_t colon = text.rfind(':');
+  const bool is_whole = at != std::string::npos && at > 0 && equals != std::string::npos &&
+                        equals > at + 1 && colon != std::string::npos && colon > equals + 1 &&
+                        colon + 1 < text.size();
+  if (!is_whole) {
+    return absl::InvalidArgumentError(Text("--storage-node ", text,
+                                           " is not NAME@ZONE=HOST:PORT, for example "
+                                           "az1-a@az1=127.0.0.1:7001"));
+  }
+  return StorageNodeAddress{{text.substr(0, at), text.substr(at + 1, equals - at - 1)},
+                            text.substr(equals + 1)};
+}
+
+void AddWriterFlags(CLI::App* app, ComputeFlags* flags) {
+  compute::WriterOptions& writer = flags->volume.writer;
+  app->add_option("--lal", writer.lal, "Allocates no LSN so far above VDL (back-pressure).");
+  rpc::AddByteSize(app, "--max-unacked-redo", &writer.max_unacked_bytes,
+                   "Refuses appends while so much redo waits for its write quorum.");
+  rpc::AddByteSize(app, "--max-retained-redo", &writer.max_retained_bytes,
+                   "Keeps so much redo for members that are behind.");
+  app->add_option("--max-batches-in-flight", writer.max_batches_in_flight,
+                  "Seals a batch early while fewer than so many await their quorum.");
+  rpc::AddByteSize(app, "--max-batch", &writer.max_batch_bytes, "Seals a batch at this size.");
+  rpc::AddByteSize(app, "--max-mtr", &writer.max_mtr_bytes,
+                   "Refuses mini-transactions with more redo.");
+  app->add_option("--heartbeat-interval-ms", flags->heartbeat_interval_ms,
+                  "Tells idle segments how far the volume is durable, this often.")
+      ->check(CLI::PositiveNumber);
+  rpc::AddByteSize(app, "--max-peer-queue", &flags->max_peer_queue_bytes,
+                   "Drops the stream to a storage node when so much waits to be sent.");
+}
+
+}  // namespace
+
+void AddComputeFlags(CLI::App* app, ComputeFlags* flags) {
+  rpc::AddCommonFlags(app, &flags->common);
+  app->add_option("--node-name", flags->node, "Names this node.")->capture_default_str();
+  app->add_option("--role", flags->role, "Sets what this node does: writer.")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"writer"}));
+  app->add_option("--storage-node", flags->storage_node_texts,
+                  "Names a storage node, NAME@ZONE=HOST:PORT; six times, two in each of three "
+                  "zones.")
+      ->required();
+  app->add_flag("--create-volume", flags->create_volume,
+                "Makes a volume if the storage nodes hold none; without it that is an error.");
+  app->add_option("--page-size", flags->page_bytes, "Sets a new volume's page size, in bytes.")
+      ->capture_default_str();
+  rpc::AddByteSize(app, "--segment-size", &flags->segment_bytes,
+                   "Sets a new volume's segment size.");
+  app->add_option("--protection-groups", flags->protection_groups,
+                  "Sets how many protection groups a new volume has.")
+      ->capture_default_str();
+  rpc::AddByteSize(app, "--page-cache", &flags->volume.page_cache_bytes,
+                   "Caches so much of the pages in memory.");
+  app->add_option("--commit-timeout-ms", flags->commit_timeout_ms,
+                  "Waits at most so long for a commit where the client names no time.")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  app->add_option("--drain-timeout-ms", flags->drain_timeout_ms,
+                  "Waits at most so long for commits under way when stopped.")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
+  app->add_option("--sql-threads", flags->sql_threads,
+                  "Runs SQL on so many threads; 0: four per core, at least eight.");
+  app->add_option("--sql-max-sessions", flags->sql_max_sessions,
+                  "Refuses more SQL sessions than this at once.");
+  AddWriterFlags(app, flags);
+}
+
+absl::Status CheckComputeFlags(ComputeFlags* flags) {
+  for (const std::string& text : flags->storage_node_texts) {
+    ASSIGN_OR_RETURN(StorageNodeAddress node, ParseStorageNode(text));
+    flags->volume.nodes.push_back(node.member);
+    flags->storage_nodes.push_back(std::move(node));
+  }
+  RETURN_IF_ERROR(compute::MembershipOf(flags->volume.nodes).status());
+  RETURN_IF_ERROR(
+      volume::ValidateGeometry(flags->page_bytes, flags->segment_bytes, flags->protection_groups));
+  if (flags->create_volume) {
+    flags->volume.create =
+        volume::Geometry{.page_bytes = flags->page_bytes,
+                         .pages_per_pg = flags->segment_bytes / flags->page_bytes,
+                         .pg_count = flags->protection_groups};
+  }
+  flags->volume.recovery.lal = flags->volume.writer.lal;
+  flags->volume.writer.heartbeat_interval = absl::Milliseconds(flags->heartbeat_interval_ms);
+  return absl::OkStatus();
+}
+
+}  // namespace sextant::server
