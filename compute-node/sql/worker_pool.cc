@@ -14,19 +14,16 @@ WorkerPool::WorkerPool(int threads) {
 WorkerPool::~WorkerPool() { Stop(); }
 
 void WorkerPool::Post(Work work) {
-  {
-    std::lock_guard lock(mutex_);
-    queue_.push_back(std::move(work));
-  }
+  // Notified under the lock: the work may be what lets the pool be destroyed.
+  std::lock_guard lock(mutex_);
+  queue_.push_back(std::move(work));
   work_arrived_.notify_one();
 }
 
 void WorkerPool::After(absl::Duration delay, Work work) {
   const auto when = Clock::now() + absl::ToChronoNanoseconds(delay);
-  {
-    std::lock_guard lock(mutex_);
-    timers_.emplace(when, std::move(work));
-  }
+  std::lock_guard lock(mutex_);
+  timers_.emplace(when, std::move(work));
   timer_changed_.notify_one();
 }
 
