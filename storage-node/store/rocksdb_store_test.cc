@@ -269,6 +269,21 @@ TEST_F(RocksDbStoreTest, AnotherFormatIsRefused) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("has format 9"));
 }
 
+TEST_F(RocksDbStoreTest, ACreationCutShortIsTakenUpAgain) {
+  fs::create_directory(options_.directory);
+  std::ofstream(options_.directory + "/SEXTANT.tmp") << "kind: sext";  // crashed in the first draft
+  ASSERT_TRUE(Open().ok());
+  ASSERT_TRUE(Append(1, "kept").ok());
+  store_.reset();
+  std::ofstream(options_.directory + "/SEXTANT")  // crashed before the store was known to be whole
+      << "kind: sextant-storage-node\nformat: 1\nnode: az1-a\nzone: az1\nstate: creating\n";
+  ASSERT_TRUE(Open().ok());
+  EXPECT_EQ(Scan().size(), 1u);
+  std::ostringstream marker;
+  marker << std::ifstream(options_.directory + "/SEXTANT").rdbuf();
+  EXPECT_THAT(marker.str(), HasSubstr("state: ready"));
+}
+
 TEST_F(RocksDbStoreTest, AForeignDirectoryIsRefusedUntouched) {
   fs::create_directory(options_.directory);
   std::ofstream(options_.directory + "/letters.txt") << "dear";
