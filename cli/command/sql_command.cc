@@ -8,6 +8,7 @@
 #include "cli/client/sql_session.h"
 #include "cli/command/cluster_status.h"
 #include "cli/command/context.h"
+#include "cli/sql/prompt.h"
 #include "cli/sql/shell.h"
 #include "cli/status/draw.h"
 #include "common/base/status.h"
@@ -45,11 +46,31 @@ ShellOptions MakeShellOptions(const GlobalOptions& options, const SqlFlags& flag
   return shell;
 }
 
+// Ctrl-C ends the statement under way, or the shell where none is. A thread of its own waits for
+// the signal: no handler could do either safely.
+void WatchForInterrupts(Shell* shell) {
+  sigset_t interrupt;
+  sigemptyset(&interrupt);
+  sigaddset(&interrupt, SIGINT);
+  std::thread([shell, interrupt] {
+    for (int signal = 0; sigwait(&interrupt, &signal) == 0;) {
+      if (shell->runner().Interrupt()) continue;
+      Prompt::RestoreTerminal();
+      _exit(130);
+    }
+  }).detach();
+}
+
 int RunPrompt(const GlobalOptions& options, const SqlFlags& flags) {
   std::cout << "Sextant SQL shell. Statements end with a semicolon; .help lists commands, .quit "
                "leaves.\n";
-  Shell shell(MakeShellOptions(options, flags));
-  shell.RunInteractively();
+  sigset_t interrupt;  // blocked here and in every thread to come
+  sigemptyset(&interrupt);
+  sigaddset(&interrupt, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &interrupt, nullptr);
+  static Shell* const shell = new Shell(MakeShellOptions(options, flags));  // outlives the watcher
+  WatchForInterrupts(shell);
+  shell->RunInteractively();
   return kExitOk;
 }
 

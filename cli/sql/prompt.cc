@@ -43,4 +43,9 @@ bool Prompt::ReadLine(const char* prompt, std::string* line) {
   return true;
 }
 
+void Prompt::RestoreTerminal() {
+  rl_deprep_terminal();
+  std::cout << std::endl;
+}
+
 }  // namespace sextant::cli

@@ -14,6 +14,8 @@ class Prompt {
   Prompt& operator=(const Prompt&) = delete;
   // False at the end of the input (Ctrl-D).
   bool ReadLine(const char* prompt, std::string* line);
+  // Takes the terminal out of line editing, for an end in the middle of it.
+  static void RestoreTerminal();
 
  private:
   std::string history_file_;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <utility>
 
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
@@ -58,6 +59,27 @@ absl::Status StatementRunner::EnsureSession() {
   ASSIGN_OR_RETURN(session_, connect_());
   in_transaction_ = false;
   return absl::OkStatus();
+}
+
+absl::Status StatementRunner::Receive(v1::SqlResponse* response) {
+  const auto wait_on = [this](SqlSession* session) {
+    const std::lock_guard lock(interrupt_mutex_);
+    waiting_on_ = session;
+    return std::exchange(was_interrupted_, false);
+  };
+  wait_on(session_.get());
+  const absl::Status status = session_->Receive(response);
+  const bool was_interrupted = wait_on(nullptr);
+  if (was_interrupted && !status.ok()) return absl::CancelledError("interrupted");
+  return status;
+}
+
+bool StatementRunner::Interrupt() {
+  const std::lock_guard lock(interrupt_mutex_);
+  if (waiting_on_ == nullptr) return false;
+  was_interrupted_ = true;
+  waiting_on_->Cancel();
+  return true;
 }
 
 void StatementRunner::Add(QueuedStatement statement) {
@@ -141,7 +163,7 @@ absl::Status StatementRunner::ReadResponses(v1::SqlError* error, bool* has_error
   v1::SqlResponse response;
   printer_ = nullptr;
   do {
-    RETURN_IF_ERROR(session_->Receive(&response));
+    RETURN_IF_ERROR(Receive(&response));
     PrintResults(response);
     if (response.has_error()) {
       *error = response.error();
@@ -247,7 +269,7 @@ absl::Status StatementRunner::Query(
   absl::Status status = session_->Send(&request);
   v1::SqlResponse response;
   do {
-    if (status.ok()) status = session_->Receive(&response);
+    if (status.ok()) status = Receive(&response);
     if (!status.ok()) {
       session_ = nullptr;
       return absl::UnavailableError(status.message());

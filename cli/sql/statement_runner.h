@@ -9,6 +9,7 @@
 
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <ostream>
 #include <string>
 #include <vector>
@@ -71,6 +72,9 @@ class StatementRunner {
   // Where rows go from now on.
   void set_out(std::ostream* out) { out_ = out; }
 
+  // Ends the session if a statement is under way, and says whether one was. From any thread.
+  bool Interrupt();
+
   // For the shell's own queries: runs one statement and hands over its rows instead of printing
   // them.
   absl::Status Query(const std::string& sql, const std::vector<std::string>& text_parameters,
@@ -83,6 +87,7 @@ class StatementRunner {
     size_t bytes = 0;
   };
   absl::Status EnsureSession();
+  absl::Status Receive(v1::SqlResponse* response);
   void Send(Group group);
   void Wait();
   // Reads the responses of the group under way; the index of the statement that failed, or -1.
@@ -98,6 +103,9 @@ class StatementRunner {
   std::ostream* out_;
   std::ostream* const err_;
   std::unique_ptr<SqlSession> session_;
+  std::mutex interrupt_mutex_;
+  SqlSession* waiting_on_ = nullptr;  // while Receive() blocks; guarded by interrupt_mutex_
+  bool was_interrupted_ = false;      // guarded by interrupt_mutex_
   Group collecting_;
   Group under_way_;
   bool is_under_way_ = false;
