@@ -42,20 +42,19 @@ void Session::RollBack() {
 
 void Session::Execute(Request request, std::shared_ptr<ResponseSink> sink,
                       std::function<void()> finished) {
-  if (!TryBecomeBusy()) {
-    Response closed{.id = request.id, .is_last = true};
-    closed.error = ErrorFromStatus(
-        absl::UnavailableError("the session was closed, for the volume is: connect again"),
-        /*is_retriable=*/true);
-    sink->Send(std::move(closed), [sink, finished](bool) { finished(); });
-    return;
-  }
+  const uint64_t id = request.id;
   // The closure must be copyable, and moves what it can when it runs.
   auto shared = std::make_shared<Request>(std::move(request));
-  executor_->pool().Post([self = shared_from_this(), shared, sink = std::move(sink),
-                          finished = std::move(finished)]() mutable {
-    self->Start(std::move(*shared), std::move(sink), std::move(finished));
-  });
+  if (TakeIn([self = shared_from_this(), shared, sink, finished] {
+        self->Start(std::move(*shared), sink, finished);
+      })) {
+    return;
+  }
+  Response closed{.id = id, .is_last = true};
+  closed.error = ErrorFromStatus(
+      absl::UnavailableError("the session was closed, for the volume is: connect again"),
+      /*is_retriable=*/true);
+  sink->Send(std::move(closed), [sink, finished](bool) { finished(); });
 }
 
 bool Session::PrepareForNextUser() {
@@ -70,13 +69,22 @@ bool Session::PrepareForNextUser() {
   return true;
 }
 
-bool Session::TryBecomeBusy() {
+bool Session::TakeIn(std::function<void()> run) {
   std::lock_guard lock(mutex_);
   if (is_close_wanted_) return false;
-  SEXTANT_CHECK(state_ == State::kIdle) << "one request at a time";
+  SEXTANT_CHECK(state_ != State::kBusy && waiting_ == nullptr) << "one request at a time";
+  if (state_ == State::kRollingBack) {
+    waiting_ = std::move(run);
+  } else {
+    BecomeBusy(std::move(run));
+  }
+  return true;
+}
+
+void Session::BecomeBusy(std::function<void()> run) {
   state_ = State::kBusy;
   ++idle_generation_;
-  return true;
+  executor_->pool().Post(std::move(run));
 }
 
 void Session::Start(Request request, std::shared_ptr<ResponseSink> sink,
@@ -97,9 +105,13 @@ void Session::EndRequest(const std::function<void()>& finished) {
   bool is_closing = false;
   {
     std::lock_guard lock(mutex_);
-    is_closing = is_close_wanted_;
-    state_ = is_closing ? State::kClosed : State::kIdle;
-    if (!is_closing && connection_->in_transaction()) ArmIdleTimer();
+    if (waiting_ != nullptr) {  // it ends the session if that was wanted meanwhile
+      BecomeBusy(std::exchange(waiting_, nullptr));
+    } else {
+      is_closing = is_close_wanted_;
+      state_ = is_closing ? State::kClosed : State::kIdle;
+      if (!is_closing && connection_->in_transaction()) ArmIdleTimer();
+    }
   }
   if (is_closing) executor_->pool().Post([self = shared_from_this()] { self->DropConnection(); });
   finished();
@@ -133,7 +145,7 @@ void Session::OnIdleTimer(uint64_t generation) {
   {
     std::lock_guard lock(mutex_);
     if (state_ != State::kIdle || idle_generation_ != generation) return;
-    state_ = State::kBusy;
+    state_ = State::kRollingBack;
   }
   const absl::Duration limit =
       holds_ticket() ? executor_->options().idle_write_limit : executor_->options().idle_read_limit;

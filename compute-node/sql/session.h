@@ -52,7 +52,7 @@ class Session : public std::enable_shared_from_this<Session> {
  private:
   friend class RequestRun;
   friend class SqlExecutor;
-  enum class State { kIdle, kBusy, kClosed };
+  enum class State { kIdle, kBusy, kRollingBack, kClosed };
 
   // --- for the request under way; on its thread
   SqlExecutor& executor() { return *executor_; }
@@ -71,7 +71,9 @@ class Session : public std::enable_shared_from_this<Session> {
   // For batches: false if this session's past would show; true makes it as good as new.
   bool PrepareForNextUser();
 
-  bool TryBecomeBusy();
+  // Starts a request now, or when the idle transaction's rollback is over. False: closed.
+  bool TakeIn(std::function<void()> run);
+  void BecomeBusy(std::function<void()> run);  // with mutex_ held
   void Start(Request request, std::shared_ptr<ResponseSink> sink, std::function<void()> finished);
   void EndRequest(const std::function<void()>& finished);
   void ArmIdleTimer();
@@ -87,6 +89,7 @@ class Session : public std::enable_shared_from_this<Session> {
 
   std::mutex mutex_;  // of what follows
   State state_ = State::kIdle;
+  std::function<void()> waiting_;  // a request that came while kRollingBack
   bool is_close_wanted_ = false;
   uint64_t idle_generation_ = 0;
 };
