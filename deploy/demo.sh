@@ -36,6 +36,15 @@ run() {
   "$@"
 }
 
+# Waits until all six segments take redo again; a minute is generous.
+await_six() {
+  local deadline=$((SECONDS + 60))
+  until sextant cluster status 2>/dev/null | grep -q "6 of 6 segments"; do
+    ((SECONDS < deadline)) || { echo "demo: not all six segments stream after 60 s" >&2; return 1; }
+    sleep 0.2
+  done
+}
+
 say "Six storage nodes in three availability zones, and one writer: seven processes."
 run sextant cluster up --segment-size 64MiB
 
@@ -47,27 +56,28 @@ run sextant sql -e "
   INSERT INTO album(artist, title, year) VALUES
     (1, 'Pastel Blues', 1965), (1, 'Wild Is the Wind', 1966), (2, 'Kind of Blue', 1959),
     (2, 'Bitches Brew', 1970), (3, 'Lady Soul', 1968)"
-run sextant sql -e "
+run sextant sql --mode box -e "
   SELECT name, count(*) AS albums, min(year) AS first
   FROM artist JOIN album ON album.artist = artist.id GROUP BY artist.id ORDER BY first"
 run sextant cluster status
 
 say "A whole availability zone dies (kill -9). Four of six are left: commits go on."
 run sextant cluster kill az2
-run sextant sql -e "
+run sextant sql --mode box -e "
   INSERT INTO album(artist, title, year) VALUES (3, 'Young, Gifted and Black', 1972);
   SELECT count(*) AS albums FROM album"
 run sextant cluster status
 
 say "It comes back, and catches up."
 run sextant cluster start az2
-run sextant sql -e "SELECT title, year FROM album WHERE artist = 3 ORDER BY year"
+run sextant sql --mode box -e "SELECT title, year FROM album WHERE artist = 3 ORDER BY year"
+await_six
 run sextant cluster status
 
 say "Every process is killed at once. What was acknowledged is still there after a restart."
 run sextant cluster kill az1 az2 az3 writer
 run sextant cluster up
-run sextant sql -e "SELECT count(*) AS albums, max(year) AS newest FROM album"
+run sextant sql --mode box -e "SELECT count(*) AS albums, max(year) AS newest FROM album"
 run sextant cluster down
 
 say "Done."
