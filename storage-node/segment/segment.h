@@ -110,6 +110,8 @@ class Segment {
   // Only up to SCL. Errors for the epoch as above.
   absl::StatusOr<LogReadPlan> PlanLogRead(const protocol::ReadLogRequest& request) const;
   protocol::SegmentStatus Status() const;
+  // Records are missing that were announced durable, or below others that are held.
+  bool HasGap() const { return log_.scl() < told_.pg_lsn_at_vdl || log_.records_ahead() > 0; }
   const SegmentState& state() const { return state_; }
 
  private:

@@ -65,6 +65,11 @@ void Committer::ReportFatal(absl::Status error) {
   Wake(std::move(lock));
 }
 
+void Committer::SetGapHook(std::function<void()> hook) {
+  std::lock_guard<std::mutex> lock(gap_hook_mutex_);
+  gap_hook_ = std::move(hook);
+}
+
 bool Committer::ReserveBacklog(uint64_t bytes) {
   const uint64_t before = backlog_bytes_.fetch_add(bytes, std::memory_order_relaxed);
   if (before + bytes <= max_backlog_bytes_) return true;
@@ -117,6 +122,7 @@ void Committer::Gather(Queue queue, Round* round) {
 
 void Committer::Take(SegmentSlot* slot, Round* round) {
   SegmentOutput output = slot->segment.TakeOutput();
+  if (slot->segment.HasGap()) round->has_gap = true;
   round->backlog_bytes += std::exchange(slot->untaken_bytes, 0);
   MoveInto(&round->acks, &output.acks);
   MoveInto(&round->epoch_replies, &output.epoch_replies);
@@ -169,6 +175,10 @@ void Committer::Deliver(Round* round) {
     answers_->DeliverRaise(std::move(reply));
   }
   round->epoch_replies.clear();
+  if (std::exchange(round->has_gap, false)) {
+    std::lock_guard<std::mutex> lock(gap_hook_mutex_);
+    if (gap_hook_) gap_hook_();
+  }
 }
 
 void Committer::Fail(const absl::Status& error, Round round) {

@@ -38,6 +38,9 @@ class Committer {
   // A write elsewhere failed: the node ends.
   void ReportFatal(absl::Status error);
 
+  // See StorageNode::SetGapHook.
+  void SetGapHook(std::function<void()> hook);
+
   // Takes room for a batch in the backlog, given back when its round is over; false: it is full.
   bool ReserveBacklog(uint64_t bytes);
   // After a fatal error nothing is taken or answered any more.
@@ -53,6 +56,7 @@ class Committer {
     std::vector<std::pair<SegmentSlot*, PersistTicket>> tickets;
     std::vector<Creation> creations;
     uint64_t backlog_bytes = 0;
+    bool has_gap = false;  // of some segment
     std::vector<SegmentOutput::Ack> acks;
     std::vector<SegmentOutput::EpochReply> epoch_replies;
   };
@@ -85,6 +89,9 @@ class Committer {
 
   std::atomic<uint64_t> backlog_bytes_{0};
   std::atomic<bool> has_failed_{false};
+  std::mutex gap_hook_mutex_;       // held while the hook runs
+  std::function<void()> gap_hook_;  // guarded by gap_hook_mutex_
+
   std::mutex mutex_;
   std::condition_variable work_;
   Queue queue_;               // guarded by mutex_

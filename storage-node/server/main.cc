@@ -7,11 +7,14 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "common/base/status.h"
 #include "common/rpc/flags.h"
 #include "common/rpc/logging.h"
 #include "common/rpc/server.h"
+#include "storage-node/server/gossip_peers.h"
+#include "storage-node/server/gossip_runner.h"
 #include "storage-node/server/node_metrics.h"
 #include "storage-node/server/storage_node.h"
 #include "storage-node/server/storage_service.h"
@@ -24,6 +27,7 @@ struct Flags {
   rpc::CommonFlags common;
   RocksDbStoreOptions store;
   StorageNodeOptions node;
+  std::vector<std::string> peers;
 };
 
 void AddFlags(CLI::App* app, Flags* flags) {
@@ -35,6 +39,9 @@ void AddFlags(CLI::App* app, Flags* flags) {
   app->add_option("--data-dir", flags->store.directory,
                   "Keeps log and pages here; made if missing, refused if another node's.")
       ->required();
+  app->add_option("--peer", flags->peers,
+                  "Asks this storage node for log records that are missing here: NAME=HOST:PORT, "
+                  "once per node; its own name is passed over.");
   rpc::AddByteSize(app, "--disk-reserve", &flags->store.disk_reserve_bytes,
                    "Refuses writes when less than this would stay free on the disk.");
   rpc::AddByteSize(app, "--block-cache", &flags->store.block_cache_bytes,
@@ -61,6 +68,7 @@ void AddFlags(CLI::App* app, Flags* flags) {
 absl::Status Serve(Flags flags) {
   flags.store.node = flags.node.node;
   flags.store.zone = flags.node.zone;
+  ASSIGN_OR_RETURN(PeerLogs peers, GrpcPeers(flags.peers));
   auto registry = std::make_shared<prometheus::Registry>();
   CommitLatency latency(registry.get());
   flags.node.observe_commit = [&latency](absl::Duration took) { latency.Observe(took); };
@@ -68,10 +76,12 @@ absl::Status Serve(Flags flags) {
   ASSIGN_OR_RETURN(std::unique_ptr<SegmentStore> store, OpenRocksDbStore(flags.store));
   ASSIGN_OR_RETURN(const std::unique_ptr<StorageNode> node,
                    StorageNode::Open(flags.node, std::move(store), Die));
+  const auto gossip = std::make_unique<GossipRunner>(node.get(), std::move(peers));
   const std::unique_ptr<StorageService> service = StorageService::Make(node.get());
   ASSIGN_OR_RETURN(const std::unique_ptr<rpc::Server> server,
                    rpc::Server::Start(flags.common.server, {service->service()}, registry,
-                                      {std::make_shared<NodeMetrics>(node.get())}));
+                                      {std::make_shared<NodeMetrics>(node.get()),
+                                       std::make_shared<GossipMetrics>(gossip.get())}));
   server->SetReady(true);
   spdlog::info("storage node serves{}",
                rpc::Fields("zone", flags.node.zone, "listen", server->address(), "metrics",

@@ -81,6 +81,17 @@ std::vector<MetricFamily> NodeMetrics::Collect() const {
   };
 }
 
+std::vector<MetricFamily> GossipMetrics::Collect() const {
+  const GossipCounters c = gossip_->counters();
+  return {
+      Total("sextant_storage_gossip_requests_total", "Requests to peers for missing log records",
+            c.requests),
+      Total("sextant_storage_gossip_failures_total", "Of them unanswered, refused or damaged",
+            c.failures),
+      Total("sextant_storage_gossip_records_total", "Log records fetched from peers", c.records),
+  };
+}
+
 CommitLatency::CommitLatency(prometheus::Registry* registry)
     : histogram_(&prometheus::BuildHistogram()
                       .Name("sextant_storage_commit_latency_seconds")

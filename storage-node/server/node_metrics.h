@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "storage-node/server/gossip_runner.h"
 #include "storage-node/server/storage_node.h"
 
 namespace sextant::storage {
@@ -21,6 +22,16 @@ class NodeMetrics : public prometheus::Collectable {
 
  private:
   const StorageNode* const node_;
+};
+
+// What the node fetched from its peers. The runner outlives it.
+class GossipMetrics : public prometheus::Collectable {
+ public:
+  explicit GossipMetrics(const GossipRunner* gossip) : gossip_(gossip) {}
+  std::vector<prometheus::MetricFamily> Collect() const override;
+
+ private:
+  const GossipRunner* const gossip_;
 };
 
 // sextant_storage_commit_latency_seconds. Thread-safe.

@@ -81,12 +81,16 @@ inline protocol::CreateSegmentRequest CreateRequest(VolumeId volume, volume::Geo
 }
 
 // RaiseEpoch as a call that waits.
-inline absl::StatusOr<protocol::SegmentStatus> Raise(StorageNode* node, SegmentId segment,
-                                                     uint64_t epoch, uint64_t writer = 1) {
+inline absl::StatusOr<protocol::SegmentStatus> Raise(
+    StorageNode* node, SegmentId segment, uint64_t epoch, uint64_t writer = 1,
+    std::vector<volume::Truncation> truncations = {}) {
   auto reply = std::make_shared<std::promise<absl::StatusOr<protocol::SegmentStatus>>>();
   auto future = reply->get_future();
   node->RaiseEpoch(
-      {.segment = segment, .epoch = VolumeEpoch(epoch), .writer = WriterId(writer)},
+      {.segment = segment,
+       .epoch = VolumeEpoch(epoch),
+       .writer = WriterId(writer),
+       .truncations = std::move(truncations)},
       [reply](absl::StatusOr<protocol::SegmentStatus> status) { reply->set_value(status); });
   if (future.wait_for(kDeadline) != std::future_status::ready) {
     return absl::DeadlineExceededError("no reply to RaiseEpoch");

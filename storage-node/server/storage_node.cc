@@ -53,6 +53,7 @@ class StorageNodeImpl : public StorageNode {
   absl::StatusOr<protocol::ReadLogReply> ReadLog(const protocol::ReadLogRequest& request) override;
   absl::StatusOr<protocol::ReadPagesReply> ReadPages(
       const protocol::ReadPagesRequest& request) override;
+  void SetGapHook(std::function<void()> hook) override { committer_.SetGapHook(std::move(hook)); }
   protocol::NodeStatus Status() const override;
   StorageNodeCounters counters() const override { return counters_.Read(); }
 

@@ -76,6 +76,11 @@ class StorageNode {
   virtual absl::StatusOr<protocol::ReadPagesReply> ReadPages(
       const protocol::ReadPagesRequest& request) = 0;
 
+  // Called when a batch or heartbeat was taken in and the segment lacks records (Segment::HasGap);
+  // on the committer thread, must return at once. Once SetGapHook returns, the hook before is not
+  // called any more. Empty: none.
+  virtual void SetGapHook(std::function<void()> hook) = 0;
+
   virtual protocol::NodeStatus Status() const = 0;
   virtual StorageNodeCounters counters() const = 0;
 };

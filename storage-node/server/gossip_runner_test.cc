@@ -1,0 +1,190 @@
+// Storage nodes over memory stores that fetch from each other what they missed.
+#include "storage-node/server/gossip_runner.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <thread>
+
+#include "common/testing/record_chain.h"
+#include "common/testing/status_matchers.h"
+#include "storage-node/server/node_testing.h"
+#include "storage-node/store/memory_store.h"
+
+namespace sextant::storage {
+namespace {
+
+using ::sextant::testing::RecordChain;
+using namespace sextant::storage::testing;
+
+constexpr VolumeId kVolume{7};
+constexpr volume::Geometry kGeometry{.page_bytes = 512, .pages_per_pg = 16, .pg_count = 1};
+constexpr PgId kPg{0};
+constexpr SegmentId kSegment{kVolume, kPg};
+
+// Three of the six members run; peers are direct calls that a test can count and fail.
+class GossipRunnerTest : public ::testing::Test {
+ protected:
+  struct Node {
+    std::unique_ptr<StorageNode> node;
+    Acks acks;
+    std::unique_ptr<StorageNode::AppendStream> stream;
+    std::atomic<bool> is_cut_off{false};
+    std::unique_ptr<GossipRunner> gossip;
+  };
+
+  GossipRunnerTest() {
+    for (size_t i = 0; i < nodes_.size(); ++i) {
+      StorageNodeOptions options;
+      options.node = Members().members[i].node;
+      options.zone = Members().members[i].zone;
+      auto node = StorageNode::Open(options, std::make_unique<MemoryStore>(),
+                                    [](const absl::Status& error) { FAIL() << error; });
+      SEXTANT_CHECK(node.ok());
+      nodes_[i].node = *std::move(node);
+      protocol::CreateSegmentRequest request = CreateRequest(kVolume, kGeometry, kPg);
+      request.slot = static_cast<quorum::Slot>(i);
+      EXPECT_OK(nodes_[i].node->CreateSegment(request));
+      EXPECT_OK(Raise(nodes_[i].node.get(), kSegment, 1));
+      nodes_[i].stream = nodes_[i].node->OpenStream(nodes_[i].acks.Sink());
+    }
+    for (Node& node : nodes_) {
+      node.gossip = std::make_unique<GossipRunner>(node.node.get(), Peers(), Options());
+    }
+  }
+  ~GossipRunnerTest() override {
+    for (Node& node : nodes_) node.gossip.reset();
+    for (Node& node : nodes_) node.stream.reset();
+  }
+
+  static GossipRunnerOptions Options() {
+    GossipRunnerOptions options;
+    options.gossip.grace = absl::Milliseconds(1);
+    options.gossip.first_backoff = absl::Milliseconds(1);
+    options.gossip.max_backoff = absl::Milliseconds(20);
+    options.interval = absl::Milliseconds(1);
+    options.peer_rest = absl::Milliseconds(5);
+    return options;
+  }
+  PeerLogs Peers() {
+    PeerLogs peers;
+    for (size_t i = 0; i < nodes_.size(); ++i) {
+      Node* peer = &nodes_[i];
+      peers[Members().members[i].node] =
+          [this, peer](
+              const protocol::ReadLogRequest& request) -> absl::StatusOr<protocol::ReadLogReply> {
+        ++calls_;
+        if (peer->is_cut_off) return absl::UnavailableError("cut off");
+        return peer->node->ReadLog(request);
+      };
+    }
+    return peers;
+  }
+  void Send(size_t i, Lsn after, Lsn through, Lsn vdl = Lsn(0)) {
+    nodes_[i].stream->Append(chain_.Batch(kPg, after, through, vdl).bytes);
+  }
+  void Heartbeat(size_t i, Lsn vdl) { Send(i, chain_.last_lsn(), chain_.last_lsn(), vdl); }
+  protocol::SegmentStatus Status(size_t i) { return nodes_[i].node->Status().segments.at(0); }
+  template <typename Condition>
+  static bool Await(Condition condition) {
+    const auto deadline = std::chrono::steady_clock::now() + kDeadline;
+    while (!condition()) {
+      if (std::chrono::steady_clock::now() > deadline) return false;
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    return true;
+  }
+  bool AwaitScl(size_t i, Lsn scl) {
+    return Await([&] { return Status(i).scl >= scl; }) && Status(i).scl == scl;
+  }
+  void WriteSome(int count) {
+    for (int i = 0; i < count; ++i) chain_.Write(PageNo(i % 16), 0, "x");
+  }
+
+  RecordChain chain_{kVolume, kGeometry};
+  std::atomic<int> calls_{0};
+  std::array<Node, 3> nodes_;
+};
+
+TEST_F(GossipRunnerTest, AMemberThatWasAwayFetchesWhatItMissed) {
+  WriteSome(50);
+  for (size_t i : {0, 1}) Send(i, Lsn(0), Lsn(50));
+  Send(2, Lsn(0), Lsn(10));
+  for (size_t i : {0, 1}) ASSERT_TRUE(nodes_[i].acks.AwaitScl(kPg, Lsn(50)));
+  ASSERT_TRUE(nodes_[2].acks.AwaitScl(kPg, Lsn(10)));
+  EXPECT_EQ(calls_, 0);
+  Heartbeat(2, Lsn(40));
+  ASSERT_TRUE(AwaitScl(2, Lsn(40))) << "no more than what is durable";
+  // The writer's next batch, above a gap still, is answered for once that is filled too.
+  WriteSome(1);
+  Send(2, Lsn(50), Lsn(51), Lsn(50));
+  ASSERT_TRUE(AwaitScl(2, Lsn(51)));
+  EXPECT_EQ(nodes_[2].gossip->counters().records, 40u);
+  protocol::ReadPagesRequest read{
+      .segment = kSegment, .epoch = VolumeEpoch(1), .read_point = Lsn(50), .pages = {PageNo(3)}};
+  const auto pages = nodes_[2].node->ReadPages(read);
+  ASSERT_OK(pages);
+  EXPECT_EQ(pages->pages[0].bytes, chain_.PageAt(PageNo(3), Lsn(50)));
+}
+
+TEST_F(GossipRunnerTest, NobodyIsAskedWhileAllIsHeld) {
+  for (int i = 0; i < 20; ++i) {
+    const Lsn before = chain_.last_lsn();
+    WriteSome(3);
+    for (size_t node = 0; node < 3; ++node) Send(node, before, chain_.last_lsn(), before);
+    for (size_t node = 0; node < 3; ++node) {
+      ASSERT_TRUE(nodes_[node].acks.AwaitScl(kPg, chain_.last_lsn()));
+      Heartbeat(node, chain_.last_lsn());
+    }
+  }
+  EXPECT_EQ(calls_, 0);
+}
+
+TEST_F(GossipRunnerTest, AnUnreachablePeerIsPassedOverAndARecoveredOneIsFound) {
+  WriteSome(5);
+  Send(1, Lsn(0), Lsn(5));
+  ASSERT_TRUE(nodes_[1].acks.AwaitScl(kPg, Lsn(5)));
+  nodes_[0].is_cut_off = nodes_[1].is_cut_off = true;
+  Heartbeat(2, Lsn(5));
+  ASSERT_TRUE(Await([&] { return nodes_[2].gossip->counters().failures >= 6; }));
+  EXPECT_EQ(Status(2).scl, Lsn(0));
+  nodes_[1].is_cut_off = false;
+  ASSERT_TRUE(AwaitScl(2, Lsn(5)));
+}
+
+TEST_F(GossipRunnerTest, AForkThatWasTruncatedDoesNotSpread) {
+  // Node 0 alone holds 6 to 9 when epoch 2 cuts at 5; it is fenced and misses the truncation.
+  WriteSome(9);
+  Send(0, Lsn(0), Lsn(9));
+  for (size_t i : {1, 2}) Send(i, Lsn(0), Lsn(5));
+  ASSERT_TRUE(nodes_[0].acks.AwaitScl(kPg, Lsn(9)));
+  for (size_t i : {1, 2}) ASSERT_TRUE(nodes_[i].acks.AwaitScl(kPg, Lsn(5)));
+  const std::vector<volume::Truncation> cut = {
+      {.epoch = VolumeEpoch(2), .vdl = Lsn(5), .upper = Lsn(100)}};
+  ASSERT_OK(Raise(nodes_[0].node.get(), kSegment, 2, 2));
+  for (size_t i : {1, 2}) ASSERT_OK(Raise(nodes_[i].node.get(), kSegment, 2, 2, cut));
+  chain_.Truncate(Lsn(5), Lsn(100), VolumeEpoch(2));
+  WriteSome(4);
+  // Node 2 misses the new records; only the forked peer can be asked.
+  nodes_[1].is_cut_off = true;
+  Send(1, Lsn(5), chain_.last_lsn());
+  ASSERT_TRUE(nodes_[1].acks.AwaitScl(kPg, chain_.last_lsn()));
+  Heartbeat(2, chain_.last_lsn());
+  ASSERT_TRUE(Await([&] { return nodes_[2].gossip->counters().requests >= 10; }));
+  EXPECT_EQ(Status(2).scl, Lsn(5));
+  EXPECT_EQ(Status(2).records_ahead, 0u);
+  nodes_[1].is_cut_off = false;
+  ASSERT_TRUE(AwaitScl(2, chain_.last_lsn()));
+  // And the forked one, once it knows the truncation, is made whole in turn.
+  ASSERT_OK(Raise(nodes_[0].node.get(), kSegment, 2, 2, cut));
+  Heartbeat(0, chain_.last_lsn());
+  ASSERT_TRUE(AwaitScl(0, chain_.last_lsn()));
+  EXPECT_THAT(nodes_[0].node->ReadLog({.segment = kSegment, .epoch = VolumeEpoch(2)})->records,
+              ::testing::SizeIs(9));
+}
+
+}  // namespace
+}  // namespace sextant::storage
