@@ -7,8 +7,7 @@
 #include <atomic>
 #include <future>
 
-#include "compute-node/sql/testing/memory_volume.h"
-#include "compute-node/sql/testing/sql_client.h"
+#include "compute-node/sql/testing/session_fixture.h"
 
 namespace sextant::sql {
 namespace {
@@ -18,23 +17,6 @@ using ::testing::HasSubstr;
 bool IsReady(std::future<Answer>& future) {
   return future.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
 }
-
-class SessionTest : public ::testing::Test {
- protected:
-  explicit SessionTest(SqlOptions options = {}) {
-    options.threads = 3;
-    executor_ = std::make_unique<SqlExecutor>(&volume_, &tickets_, options);
-  }
-  // Also proves that nothing is left waiting, and no page version held.
-  ~SessionTest() override {
-    executor_->Stop();
-    EXPECT_EQ(volume_.open_views(), 0u);
-  }
-
-  MemoryVolume volume_;
-  compute::WriteTicketQueue tickets_;
-  std::unique_ptr<SqlExecutor> executor_;
-};
 
 TEST_F(SessionTest, StatementsInOrderWithTypedValues) {
   SqlClient client(*executor_);
@@ -377,43 +359,6 @@ TEST_F(SessionTest, ConcurrentTransfersKeepTheSum) {
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(wrong_sums, 0);
   EXPECT_EQ(setup.Run("PRAGMA integrity_check").rows(), "ok;");
-}
-
-class ShortLimits : public SessionTest {
- protected:
-  ShortLimits()
-      : SessionTest({.max_sessions = 2,
-                     .idle_write_limit = absl::Milliseconds(30),
-                     .max_buffered_bytes = 100'000}) {}
-};
-
-TEST_F(ShortLimits, IdleWriteTransactionsAreRolledBack) {
-  SqlClient a(*executor_), b(*executor_);
-  a.Script("CREATE TABLE t(a); BEGIN; INSERT INTO t VALUES(1)");
-  EXPECT_TRUE(b.Run("INSERT INTO t VALUES(2)").ok()) << "waits for the idle limit";
-  const Answer told = a.Run("COMMIT");
-  ASSERT_FALSE(told.ok());
-  EXPECT_EQ(told.error->code, absl::StatusCode::kAborted);
-  EXPECT_THAT(told.message(), HasSubstr("rolled back"));
-  EXPECT_FALSE(told.in_transaction);
-  EXPECT_EQ(a.Run("SELECT a FROM t").rows(), "2;");
-}
-
-TEST_F(ShortLimits, SessionsAreCounted) {
-  SqlClient a(*executor_), b(*executor_);
-  EXPECT_EQ(executor_->OpenSession().status().code(), absl::StatusCode::kResourceExhausted);
-}
-
-TEST_F(ShortLimits, ResultsThatCannotBeSentInPartsAreBounded) {
-  SqlClient client(*executor_);
-  client.Run("CREATE TABLE t(a)");
-  const Answer answer = client.Run(
-      "INSERT INTO t WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < "
-      "20000)"
-      "SELECT i FROM n RETURNING a");
-  ASSERT_FALSE(answer.ok());
-  EXPECT_EQ(answer.error->code, absl::StatusCode::kResourceExhausted);
-  EXPECT_EQ(client.Run("SELECT count(*) FROM t").rows(), "0;");
 }
 
 }  // namespace
