@@ -147,13 +147,13 @@ protocol::ReadLogReply AnswerOf(Rig& peer, const protocol::ReadLogRequest& reque
 }
 
 // The asker's whole way: request, answer, append, sync.
-void Pull(Rig* asker, Rig& peer, Lsn through) {
+void Pull(Rig* asker, Rig& peer, Lsn through, uint64_t token = 1) {
   const protocol::SegmentStatus status = asker->segment().Status();
   const protocol::ReadLogRequest request{
       .segment = kSegment, .epoch = status.epoch, .after = status.scl, .through = through};
   const auto batches = GossipBatches(status, request, AnswerOf(peer, request));
   ASSERT_OK(batches);
-  for (const log::EncodedBatch& batch : *batches) asker->Send(batch);
+  for (const log::EncodedBatch& batch : *batches) asker->Send(batch, token);
   asker->Settle();
 }
 
@@ -175,6 +175,27 @@ TEST(GossipBatchesTest, FillTheGapBelowWhatIsHeld) {
   EXPECT_EQ(gap.segment().Status().scl, Lsn(3));
   EXPECT_EQ(gap.segment().Status().known_vdl, Lsn(2)) << "peers tell nothing of the volume";
   EXPECT_FALSE(gap.segment().HasGap());
+}
+
+TEST(GossipBatchesTest, AreNewsToTheWriterWhoseRecordsWaitAbove) {
+  Rig whole;
+  whole.Send(Batch({Redo(1, 0), Redo(2, 1)}));
+  whole.Settle();
+  Rig gap;
+  const uint64_t writer = 1, peer = 2;
+  gap.Send(Batch({Redo(3, 2)}, {.vdl = 2, .pg_lsn_at_vdl = 2}), writer);
+  gap.Settle();
+  ASSERT_THAT(gap.acks, SizeIs(1));
+  EXPECT_EQ(gap.acks[0].ack.scl, Lsn(0));
+  gap.acks.clear();
+  Pull(&gap, whole, Lsn(2), peer);
+  ASSERT_THAT(gap.acks, SizeIs(2));
+  EXPECT_EQ(gap.acks[0].to, ReplyToken(writer));
+  EXPECT_EQ(gap.acks[0].ack.scl, Lsn(3));
+  gap.acks.clear();
+  gap.Send(Batch({Redo(4, 3)}), peer);
+  gap.Settle();
+  EXPECT_THAT(gap.acks, SizeIs(1)) << "once";
 }
 
 TEST(GossipBatchesTest, RefuseWhatWasNotAskedFor) {

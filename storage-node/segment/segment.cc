@@ -214,6 +214,7 @@ SegmentOutput Segment::TakeOutput() {
   if (!pending_.round().empty()) HandOut(&out);
   for (ReplyToken to : std::exchange(acks_due_, {})) {
     out.acks.push_back({to, {.segment = state_.segment, .epoch = state_.epoch, .scl = log_.scl()}});
+    if (HasGap()) acked_at_gap_.insert(to);
   }
   for (SegmentOutput::Ack& refusal : refusals_) out.acks.push_back(std::move(refusal));
   refusals_.clear();
@@ -251,10 +252,12 @@ void Segment::Persisted(PersistTicket ticket) {
 }
 
 void Segment::Apply(PendingWrite write) {
+  const Lsn scl_before = log_.scl();
   for (const PendingBatch& batch : write.batches) ApplyBatch(batch);
   if (write.state.has_value()) ApplyState(*std::move(write.state));
   for (const PendingRaise& raise : write.raises) ReplyToRaise(raise);
   acks_due_.merge(write.ack_to);
+  if (log_.scl() > scl_before) acks_due_.merge(std::exchange(acked_at_gap_, {}));
 }
 
 void Segment::ApplyBatch(const PendingBatch& batch) {

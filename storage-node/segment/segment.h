@@ -155,6 +155,9 @@ class Segment {
   Lsn highest_stored_;           // of all LSNs ever handed out to be stored
 
   absl::btree_set<ReplyToken> acks_due_;  // answered OK with the SCL at the next TakeOutput
+  // Answered while there was a gap, and answered again when SCL rises: a sender whose records wait
+  // ahead would not hear of it otherwise when another one, a peer, closes the gap.
+  absl::btree_set<ReplyToken> acked_at_gap_;
   std::vector<SegmentOutput::Ack> refusals_;
   std::vector<SegmentOutput::EpochReply> epoch_replies_;
   LogPosition last_restored_;
