@@ -58,9 +58,19 @@ EmbeddedCluster::EmbeddedCluster(EmbeddedOptions options) : options_(std::move(o
         member, options_.directory.empty() ? MemoryStoreOpener()
                                            : RocksDbStoreOpener(options_.directory, member)));
   }
+  for (auto& node : nodes_) {
+    std::vector<const LocalNode*> peers;
+    for (const auto& peer : nodes_) {
+      if (peer != node) peers.push_back(peer.get());
+    }
+    node->SetPeers(std::move(peers));
+  }
 }
 
-EmbeddedCluster::~EmbeddedCluster() { KillWriter(); }
+EmbeddedCluster::~EmbeddedCluster() {
+  KillWriter();
+  KillNodes();  // all, before any is destroyed: they fetch from each other
+}
 
 LocalNode& EmbeddedCluster::node(const std::string& name) {
   for (auto& node : nodes_) {

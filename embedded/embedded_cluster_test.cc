@@ -145,6 +145,16 @@ TEST_F(EmbeddedClusterTest, ANodeThatWasCutOffCatchesUp) {
   ASSERT_EQ(Commit({PageNo(50)}, "end"), absl::OkStatus());
 }
 
+TEST_F(EmbeddedClusterTest, PeersMakeANodeWholeWhenTheWriterRetainsNothing) {
+  cluster_->SetConnected("az1-a", false);
+  for (int i = 0; i < 20; ++i) ASSERT_EQ(Commit({PageNo(i)}, Text("v", i)), absl::OkStatus());
+  ASSERT_EQ(cluster_->StartWriter(kLong), absl::OkStatus());  // a new writer retains nothing
+  cluster_->SetConnected("az1-a", true);
+  cluster_->KillNode("az2-a");
+  cluster_->KillNode("az3-a");
+  ASSERT_EQ(Commit({PageNo(50)}, "end"), absl::OkStatus());
+}
+
 TEST_F(EmbeddedClusterTest, AWriterRestartKeepsEveryDurableCommit) {
   for (int round = 0; round < 3; ++round) {
     for (int i = 0; i < 10; ++i) {

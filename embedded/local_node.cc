@@ -36,22 +36,30 @@ absl::Status LocalNode::Start() {
                                    spdlog::error("storage node can write no more{}",
                                                  rpc::Fields("storage_node", name, "error", why));
                                  }));
+  storage::PeerLogs logs;
+  for (const LocalNode* peer : gossip_peers_) logs[peer->member().node] = LogOf(peer);
+  auto gossip = std::make_unique<storage::GossipRunner>(node.get(), std::move(logs));
   std::lock_guard lock(mutex_);
   node_ = std::move(node);
+  gossip_ = std::move(gossip);
   for (LocalStoragePeer* peer : peers_) peer->NodeChanged();
   return absl::OkStatus();
 }
 
 void LocalNode::Stop() {
   std::shared_ptr<storage::StorageNode> node;
+  std::unique_ptr<storage::GossipRunner> gossip;
   {
     std::lock_guard lock(mutex_);
+    gossip = std::move(gossip_);
     node = std::move(node_);
     node_ = nullptr;
     // Each waits for its thread, which takes this lock only through reachable(): see there.
     for (LocalStoragePeer* peer : peers_) peer->NodeChanged();
   }
-  // The peers' threads let go of it as they come to it; this is the last reference or they are.
+  gossip = nullptr;  // outside the lock: it may be asking this node whether it is connected
+  // The peers' threads, and those of nodes that fetch from it, let go of it as they come to it;
+  // this is the last reference or they are.
   while (node && node.use_count() > 1) {
     std::vector<LocalStoragePeer*> peers;
     {
@@ -60,6 +68,15 @@ void LocalNode::Stop() {
     }
     for (LocalStoragePeer* peer : peers) peer->WaitIdle();
   }
+}
+
+storage::PeerLog LocalNode::LogOf(const LocalNode* peer) const {
+  return [this,
+          peer](const protocol::ReadLogRequest& request) -> absl::StatusOr<protocol::ReadLogReply> {
+    const auto node = reachable() ? peer->reachable() : nullptr;
+    if (node == nullptr) return absl::UnavailableError(Text(peer->member().node, " is cut off"));
+    return node->ReadLog(request);
+  };
 }
 
 void LocalNode::SetConnected(bool is_connected) {

@@ -10,12 +10,14 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/volume/descriptor.h"
 #include "compute-node/net/storage_peer.h"
+#include "storage-node/server/gossip_runner.h"
 #include "storage-node/server/storage_node.h"
 
 namespace sextant::embedded {
@@ -32,12 +34,15 @@ class LocalNode {
 
   const volume::Member& member() const { return member_; }
 
+  // Where it fetches log records from that it lacks, from the next Start() on. They outlive it.
+  void SetPeers(std::vector<const LocalNode*> peers) { gossip_peers_ = std::move(peers); }
+
   // Starts it on what its store holds. FAILED_PRECONDITION: it runs.
   absl::Status Start();
   // Ends it and every stream to it, as a process that is killed would. No-op when it does not run.
   void Stop();
   bool is_running() const { return node() != nullptr; }
-  // False: it runs, but peers cannot reach it.
+  // False: it runs, but nobody reaches it, and it reaches nobody.
   void SetConnected(bool is_connected);
 
   // A peer for one compute node. Must be destroyed before this.
@@ -51,11 +56,15 @@ class LocalNode {
   // Null while stopped or cut off.
   std::shared_ptr<storage::StorageNode> reachable() const;
   void Forget(LocalStoragePeer* peer);
+  // How this node, while it is connected, reads the log of `peer`.
+  storage::PeerLog LogOf(const LocalNode* peer) const;
 
   const volume::Member member_;
   const OpenStore open_store_;
+  std::vector<const LocalNode*> gossip_peers_;
   mutable std::mutex mutex_;
   std::shared_ptr<storage::StorageNode> node_;
+  std::unique_ptr<storage::GossipRunner> gossip_;  // of node_
   bool is_connected_ = true;
   std::vector<LocalStoragePeer*> peers_;
 };
