@@ -48,6 +48,11 @@ std::vector<std::string> NodeCommand(const Binaries& binaries, const std::string
   if (!node.is_writer()) {
     flag("--zone", node.zone);
     flag("--data-dir", DataPath(dir, node.name));
+    for (const NodeState& peer : state.nodes) {
+      if (!peer.is_writer() && peer.name != node.name) {
+        flag("--peer", Text(peer.name, "=", peer.listen));
+      }
+    }
     return command;
   }
   flag("--role", "writer");
