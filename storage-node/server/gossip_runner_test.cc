@@ -6,9 +6,8 @@
 
 #include <array>
 #include <atomic>
-#include <chrono>
-#include <thread>
 
+#include "common/testing/await.h"
 #include "common/testing/record_chain.h"
 #include "common/testing/status_matchers.h"
 #include "storage-node/server/node_testing.h"
@@ -17,6 +16,7 @@
 namespace sextant::storage {
 namespace {
 
+using ::sextant::testing::Await;
 using ::sextant::testing::RecordChain;
 using namespace sextant::storage::testing;
 
@@ -88,15 +88,6 @@ class GossipRunnerTest : public ::testing::Test {
   }
   void Heartbeat(size_t i, Lsn vdl) { Send(i, chain_.last_lsn(), chain_.last_lsn(), vdl); }
   protocol::SegmentStatus Status(size_t i) { return nodes_[i].node->Status().segments.at(0); }
-  template <typename Condition>
-  static bool Await(Condition condition) {
-    const auto deadline = std::chrono::steady_clock::now() + kDeadline;
-    while (!condition()) {
-      if (std::chrono::steady_clock::now() > deadline) return false;
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
-    return true;
-  }
   bool AwaitScl(size_t i, Lsn scl) {
     return Await([&] { return Status(i).scl >= scl; }) && Status(i).scl == scl;
   }
@@ -122,6 +113,8 @@ TEST_F(GossipRunnerTest, AMemberThatWasAwayFetchesWhatItMissed) {
   WriteSome(1);
   Send(2, Lsn(50), Lsn(51), Lsn(50));
   ASSERT_TRUE(AwaitScl(2, Lsn(51)));
+  // Counted after it is stored, so a moment after SCL says so.
+  EXPECT_TRUE(Await([&] { return nodes_[2].gossip->counters().records >= 40; }));
   EXPECT_EQ(nodes_[2].gossip->counters().records, 40u);
   protocol::ReadPagesRequest read{
       .segment = kSegment, .epoch = VolumeEpoch(1), .read_point = Lsn(50), .pages = {PageNo(3)}};
