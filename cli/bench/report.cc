@@ -45,6 +45,7 @@ std::string ReportToJson(const BenchReport& report) {
                {"clients", options.clients},
                {"streams", options.streams},
                {"value_bytes", options.value_bytes},
+               {"seed", options.seed},
                {"warmup_seconds", options.warmup_seconds},
                {"seconds", report.seconds},
                {"commits", report.commits},

@@ -3,6 +3,7 @@
 
 #include <iostream>
 #include <memory>
+#include <random>
 
 #include "cli/bench/bench.h"
 #include "cli/client/status_client.h"
@@ -29,6 +30,7 @@ int Run(const GlobalOptions& options, BenchOptions bench, RunBench run) {
   const absl::StatusOr<std::string> endpoint = FindEndpoint(options);
   if (!endpoint.ok()) return Fail(endpoint.status(), "`sextant cluster status` shows what runs");
   bench.endpoint = *endpoint;
+  if (bench.seed == 0) bench.seed = std::random_device{}();
   const bool is_terminal = isatty(STDERR_FILENO) == 1;
   const auto report = run(bench, [is_terminal](const std::string& text) {
     std::cerr << (is_terminal ? "\r\x1b[K" : "") << text << (is_terminal ? "" : "\n") << std::flush;
@@ -59,8 +61,8 @@ void AddBench(CLI::App* noun, Cli* cli, const char* name, const char* help, RunB
       ->capture_default_str();
   verb->add_option("--timeout-ms", flags->timeout_ms, "Waits at most so long for each commit.")
       ->capture_default_str();
-  verb->add_option("--seed", flags->seed, "Draws pages, keys and values from this seed.")
-      ->capture_default_str();
+  verb->add_option("--seed", flags->seed,
+                   "Draws pages, keys and values from this seed [a new one].");
   if (std::string(name) == "log") {
     verb->add_option("--streams", flags->streams,
                      "Uses so many streams [one a client, at most 64].");

@@ -27,7 +27,15 @@ bool MayChangeData(const v1::SqlStatement& statement) {
   for (const char* keyword : {"select", "values", "explain", "pragma", "begin", "rollback"}) {
     if (BeginsWith(statement.sql(), keyword)) return false;
   }
-  return true;
+  if (!BeginsWith(statement.sql(), "with")) return true;
+  // WITH ... may end in either; a word inside a string only makes this more careful.
+  std::string_view rest = statement.sql();
+  for (; !rest.empty(); rest.remove_prefix(1)) {
+    for (const char* keyword : {"insert", "update", "delete", "replace"}) {
+      if (BeginsWith(rest, keyword)) return true;
+    }
+  }
+  return false;
 }
 
 // What a request cannot carry would end the session for all that follows.
