@@ -21,6 +21,21 @@ struct SqlSession::Stream {
   absl::Status end;
 };
 
+namespace {
+
+// False at the deadline, and at once where the connection is refused: nobody listens there.
+bool WaitUntilConnected(grpc::Channel* channel, absl::Time deadline) {
+  grpc_connectivity_state state = channel->GetState(/*try_to_connect=*/true);
+  while (state != GRPC_CHANNEL_READY) {
+    if (state == GRPC_CHANNEL_TRANSIENT_FAILURE || state == GRPC_CHANNEL_SHUTDOWN) return false;
+    if (!channel->WaitForStateChange(state, absl::ToChronoTime(deadline))) return false;
+    state = channel->GetState(/*try_to_connect=*/true);
+  }
+  return true;
+}
+
+}  // namespace
+
 absl::StatusOr<std::unique_ptr<SqlSession>> SqlSession::Connect(
     const std::vector<std::string>& endpoints, absl::Duration timeout) {
   const absl::Time deadline = absl::Now() + timeout;
@@ -30,7 +45,7 @@ absl::StatusOr<std::unique_ptr<SqlSession>> SqlSession::Connect(
     // Each endpoint gets an equal part of the time that is left.
     const absl::Duration share =
         (deadline - absl::Now()) / static_cast<int64_t>(endpoints.size() - i);
-    if (!stream->channel->WaitForConnected(absl::ToChronoTime(absl::Now() + share))) continue;
+    if (!WaitUntilConnected(stream->channel.get(), absl::Now() + share)) continue;
     v1::SqlService::Stub stub(stream->channel);
     stream->calls = stub.Session(&stream->context);
     return std::unique_ptr<SqlSession>(new SqlSession(endpoints[i], std::move(stream)));

@@ -68,8 +68,8 @@ absl::Status WaitUntilServing(const LocalCluster& cluster, absl::Time deadline) 
                                          LogTail(cluster.dir(), writer.name)));
     }
     if (const ComputeAnswer answer = AskComputeNodes({writer.listen})[0]; answer.ok()) {
-      seen = answer->detail().empty() ? answer->phase()
-                                      : Text(answer->phase(), ": ", answer->detail());
+      const bool has_detail = !answer->detail().empty() && answer->detail() != answer->phase();
+      seen = has_detail ? Text(answer->phase(), ": ", answer->detail()) : answer->phase();
       progress.Show("writer: " + seen);
     }
     absl::SleepFor(absl::Milliseconds(50));

@@ -22,7 +22,7 @@ struct SqlFlags {
   std::string file;
   std::string mode;
   RunOptions run;
-  int connect_timeout_ms = 10000;
+  int connect_timeout_ms = 3000;
 };
 
 std::string StatusText(const GlobalOptions& options) {

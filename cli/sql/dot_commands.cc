@@ -47,6 +47,7 @@ absl::Status Mode(Shell* shell, const Words& words) {
   }
   PrintOptions wanted = print;
   wanted.mode = words[1];
+  wanted.row_end = words[1] == "csv" ? "\r\n" : "\n";
   wanted.insert_table = Argument(words, 2, "table");
   if (auto printer = MakeRowPrinter(wanted, &shell->out()); !printer.ok()) return printer.status();
   print = wanted;

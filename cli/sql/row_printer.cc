@@ -15,7 +15,6 @@ class DelimitedPrinter : public RowPrinter {
  public:
   DelimitedPrinter(const PrintOptions& options, std::ostream* out) : options_(options), out_(*out) {
     separator_ = options.mode == "list" ? options.separator : options.mode == "tabs" ? "\t" : ",";
-    row_end_ = options.mode == "csv" ? "\r\n" : "\n";
   }
   void Begin(const std::vector<std::string>& columns) override { columns_ = columns; }
   void Row(const v1::Row& row) override {
@@ -25,7 +24,7 @@ class DelimitedPrinter : public RowPrinter {
       if (i > 0) line += separator_;
       line += Value(row.values(i));
     }
-    out_ << line << row_end_;
+    out_ << line << options_.row_end;
   }
   void End() override {}
 
@@ -38,7 +37,7 @@ class DelimitedPrinter : public RowPrinter {
       name.set_text(columns_[i]);
       line += (i > 0 ? separator_ : "") + Value(name);
     }
-    if (!columns_.empty()) out_ << line << row_end_;
+    if (!columns_.empty()) out_ << line << options_.row_end;
     columns_.clear();
   }
   std::string Value(const v1::SqlValue& value) const {
@@ -64,7 +63,6 @@ class DelimitedPrinter : public RowPrinter {
   std::ostream& out_;
   std::vector<std::string> columns_;  // names still to be shown
   std::string separator_;
-  std::string row_end_;
 };
 
 // [{"a":1},

@@ -19,7 +19,10 @@ struct PrintOptions {
   std::string mode = "list";
   bool headers = false;  // list, csv, tabs, quote only: the others always or never show names
   std::string separator = "|";  // list only
-  std::string null;             // shown for NULL where the mode has no own word for it
+  // Ends a row in list, csv, tabs and quote mode. As with sqlite3, it is \r\n after `.mode csv`,
+  // but not for the flag.
+  std::string row_end = "\n";
+  std::string null;  // shown for NULL where the mode has no own word for it
   std::string insert_table = "table";
 };
 

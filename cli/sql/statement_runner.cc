@@ -205,7 +205,7 @@ void StatementRunner::HandleError(const v1::SqlError& error) {
   const size_t failed = std::min<size_t>(error.statement_index(), statements.size() - 1);
   const bool is_unknown = error.outcome() == v1::SqlError::UNKNOWN;
   std::string message = error.message();
-  if (is_unknown) message += kUnknownOutcome;
+  if (is_unknown) message += " (outcome UNKNOWN)";  // the server has said the rest
   Report(&statements[failed], message);
   const auto code = static_cast<absl::StatusCode>(error.code());
   Worsen(is_unknown ? absl::DeadlineExceededError(message)

@@ -183,7 +183,8 @@ std::string DrawWriter(const ClusterPicture& picture, const DrawStyle& style) {
   if (!writer.address.empty()) text += Text("  ", writer.address);
   if (writer.pid != 0) text += Text("  pid ", writer.pid);
   if (writer.answers) text += Text("  commits ", writer.commits, "  waiting ", writer.waits);
-  if (!writer.detail.empty()) text += Text("\n         ", writer.detail);
+  if (!writer.detail.empty() && writer.detail != writer.phase)
+    text += Text("\n         ", writer.detail);
   text += "\n";
   if (picture.streaming_members < 0) return text;
   const int members = picture.streaming_members;
