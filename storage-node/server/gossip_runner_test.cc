@@ -88,8 +88,9 @@ class GossipRunnerTest : public ::testing::Test {
   }
   void Heartbeat(size_t i, Lsn vdl) { Send(i, chain_.last_lsn(), chain_.last_lsn(), vdl); }
   protocol::SegmentStatus Status(size_t i) { return nodes_[i].node->Status().segments.at(0); }
+  // As a writer does, by the acknowledgements.
   bool AwaitScl(size_t i, Lsn scl) {
-    return Await([&] { return Status(i).scl >= scl; }) && Status(i).scl == scl;
+    return nodes_[i].acks.AwaitScl(kPg, scl) && Status(i).scl == scl;
   }
   void WriteSome(int count) {
     for (int i = 0; i < count; ++i) chain_.Write(PageNo(i % 16), 0, "x");
