@@ -117,8 +117,6 @@ void AppendStream::End(absl::Status why) {
 }
 
 void AppendStream::OnDone(const grpc::Status& status) {
-  // End() may still be running on another thread, with a reference of its caller's own.
-  const std::shared_ptr<AppendStream> last = std::move(self_);
   absl::Status why;
   {
     std::lock_guard lock(mutex_);
@@ -126,7 +124,12 @@ void AppendStream::OnDone(const grpc::Status& status) {
   }
   if (why.ok()) why = rpc::FromGrpc(status, options_.peer);
   if (why.ok()) why = absl::UnavailableError(Text(options_.peer, " ended the append stream"));
-  events_.on_end(why);
+  const auto on_end = std::move(events_.on_end);
+  // This object, or gRPC's half of it, refers to the channel. It lets go first: whoever hears of
+  // the end may destroy the channel, and gRPC must not lose its last reference on one of its own
+  // threads.
+  self_ = nullptr;
+  on_end(why);
 }
 
 }  // namespace sextant::compute

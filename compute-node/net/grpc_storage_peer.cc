@@ -156,15 +156,24 @@ class GrpcStoragePeer final : public StoragePeer {
     if (!BeginCall(&state->context)) {
       return state->done(absl::UnavailableError(Text(name_, ": this side is shutting down")));
     }
-    start(&state->context, &state->request, &state->response,
-          [this, state, convert = std::move(convert)](const grpc::Status& status) {
-            if (status.ok()) {
-              state->done(convert(state->response));
-            } else {
-              state->done(rpc::FromGrpc(status, name_));
+    State* const call = state.get();
+    start(&call->context, &call->request, &call->response,
+          [this, state = std::move(state),
+           convert = std::move(convert)](const grpc::Status& status) mutable {
+            {
+              std::lock_guard lock(mutex_);
+              contexts_.erase(&state->context);
             }
-            state->done = nullptr;
-            EndCall(&state->context);
+            const Done<Reply> done = std::move(state->done);
+            if (status.ok()) {
+              done(convert(state->response));
+            } else {
+              done(rpc::FromGrpc(status, name_));
+            }
+            // The context refers to the channel: gone before Shutdown() may return, see
+            // AppendStream.
+            state = nullptr;
+            EndCall();
           });
   }
 
@@ -175,9 +184,8 @@ class GrpcStoragePeer final : public StoragePeer {
     if (context) contexts_.insert(context);
     return true;
   }
-  void EndCall(grpc::ClientContext* context = nullptr) {
+  void EndCall() {
     std::lock_guard lock(mutex_);
-    if (context) contexts_.erase(context);
     if (--calls_ == 0) idle_.notify_all();
   }
 
