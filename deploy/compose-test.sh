@@ -38,6 +38,13 @@ wait_healthy() { # how many
     sleep 1
   done
 }
+await_six() { # segments that take redo
+  local deadline=$((SECONDS + 60))
+  until compose exec -T writer sextant cluster status --endpoints writer:7200 2>/dev/null | grep -q "6 of 6 segments"; do
+    ((SECONDS < deadline)) || { echo "compose-test: not all six segments stream after 60 s" >&2; exit 1; }
+    sleep 0.5
+  done
+}
 last() { tail -n 1 | tr -d '\r'; }
 
 say "up (${compose[*]})"
@@ -53,13 +60,14 @@ say "zone az1 stops"
 sql "INSERT INTO t VALUES (2, 'four')"
 expect "rows" 2 "$(sql 'SELECT count(*) FROM t' | last)"
 ./az.sh start az1
-wait_healthy 7
+await_six
 
 say "zone az2 is cut off from the region"
 ./az.sh cut az2
 sql "INSERT INTO t VALUES (3, 'four again')"
 expect "rows" 3 "$(sql 'SELECT count(*) FROM t' | last)"
 ./az.sh heal az2
+await_six
 
 say "zone az3 is killed, after the first two came back"
 ./az.sh kill az3

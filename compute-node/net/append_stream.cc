@@ -105,14 +105,17 @@ void AppendStream::OnReadDone(bool ok) {
 }
 
 void AppendStream::End(absl::Status why) {
+  bool is_own = false;
   {
     std::lock_guard lock(mutex_);
     if (std::exchange(is_ending_, true)) return;
+    is_own = !why.ok();
     why_ = std::move(why);
     queue_.clear();
     queued_bytes_ = 0;
   }
-  context_.TryCancel();
+  // An end that came from the other side brings its own status: cancelling would hide it.
+  if (is_own) context_.TryCancel();
   RemoveHold();
 }
 

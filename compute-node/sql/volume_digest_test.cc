@@ -13,6 +13,7 @@
 #include "compute-node/sql/connection.h"
 #include "compute-node/sql/testing/memory_volume.h"
 #include "compute-node/sql/testing/query.h"
+#include "compute-node/sql/testing/random_sql.h"
 
 namespace sextant::sql {
 namespace {
@@ -20,79 +21,6 @@ namespace {
 constexpr int kSeeds = 40;
 constexpr int kSteps = 120;
 constexpr size_t kConnections = 3;
-
-class RandomSql {
- public:
-  explicit RandomSql(uint64_t seed) : prng_(seed) {}
-
-  // One statement, or a whole transaction; the same text leaves every database in the same state.
-  std::string Next() {
-    switch (prng_.Below(12)) {
-      case 0:
-        return Text("BEGIN; ", Change(), Change(), Change(),
-                    prng_.OneIn(3) ? "ROLLBACK" : "COMMIT");
-      case 1:
-        return Text("BEGIN; ", Change(), "SAVEPOINT s; ", Change(), Change(), "ROLLBACK TO s; ",
-                    Change(), "COMMIT");
-      case 2:
-        return Schema();
-      case 3:
-        return Text("SELECT a, count(*), sum(length(b)) FROM ", Table(),
-                    " GROUP BY a % 7 ORDER BY 1");
-      case 4:
-        return prng_.OneIn(4) ? "VACUUM" : "PRAGMA user_version=" + Number(100);
-      default:
-        return Change();
-    }
-  }
-
- private:
-  std::string Number(uint64_t bound) { return Text(prng_.Below(bound)); }
-  std::string Table() { return "t" + Number(3); }
-  std::string Value() {
-    return Text("printf('%0", 1 + prng_.Below(900), "d', ", Number(1000), ")");
-  }
-
-  std::string Change() {
-    const std::string table = Table();
-    switch (prng_.Below(5)) {
-      case 0:
-        return Text("UPDATE ", table, " SET b = ", Value(), " WHERE id % ", 1 + prng_.Below(20),
-                    " = 0;");
-      case 1:
-        return Text("DELETE FROM ", table, " WHERE id % ", 2 + prng_.Below(9), " = ", Number(3),
-                    ";");
-      case 2:  // now and then a conflict
-        return Text("INSERT INTO ", table, " VALUES(", Number(400), ", ", Number(50), ", ", Value(),
-                    ");");
-      default:
-        return Text("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ",
-                    1 + prng_.Below(30), ") INSERT OR REPLACE INTO ", table, " SELECT ",
-                    Number(400), " + i, i * 7 % 50, ", Value(), " FROM n;");
-    }
-  }
-
-  std::string Schema() {
-    switch (prng_.Below(4)) {
-      case 0:
-        return Text("CREATE INDEX IF NOT EXISTS i", Number(3), " ON ", Table(), "(a)");
-      case 1:
-        return Text("DROP INDEX IF EXISTS i", Number(3));
-      case 2:
-        return Text("DROP TABLE IF EXISTS ", Table());
-      default:
-        return Text("CREATE TABLE IF NOT EXISTS ", Table(),
-                    "(id INTEGER PRIMARY KEY, a INT, b TEXT)");
-    }
-  }
-
-  Prng prng_;
-};
-
-const char* const kDigest =
-    "SELECT * FROM sqlite_schema WHERE rootpage >= 0 AND name = 'none';"
-    "SELECT name, sql FROM sqlite_schema ORDER BY name;"
-    "PRAGMA user_version; PRAGMA integrity_check;";
 
 class Digest : public ::testing::TestWithParam<int> {
  protected:
@@ -140,7 +68,8 @@ TEST_P(Digest, VolumeAnswersAsPlainSqliteDoes) {
     EndTransactions(which);
     if (prng.OneIn(10)) {
       const size_t reader = prng.Below(kConnections);
-      ASSERT_EQ(OnVolume(reader, kDigest), Query(reference_, kDigest)) << "step " << step;
+      ASSERT_EQ(OnVolume(reader, kDatabaseDigest), Query(reference_, kDatabaseDigest))
+          << "step " << step;
     }
     if (prng.OneIn(40)) Reopen();
   }
@@ -148,7 +77,7 @@ TEST_P(Digest, VolumeAnswersAsPlainSqliteDoes) {
     const std::string all = Text("SELECT * FROM ", table, " ORDER BY id");
     EXPECT_EQ(OnVolume(0, all), Query(reference_, all));
   }
-  EXPECT_EQ(OnVolume(1, kDigest), Query(reference_, kDigest));
+  EXPECT_EQ(OnVolume(1, kDatabaseDigest), Query(reference_, kDatabaseDigest));
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, Digest, ::testing::Range(1, kSeeds + 1));

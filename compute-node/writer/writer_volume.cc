@@ -20,6 +20,9 @@ namespace {
 // Steps in which the grace read points follow VDL.
 constexpr int kGraceSteps = 4;
 
+// How often the log says what an opening waits for.
+constexpr absl::Duration kReportInterval = absl::Seconds(5);
+
 uint64_t Random64() {
   std::random_device device;
   return static_cast<uint64_t>(device()) << 32 | device();
@@ -84,6 +87,7 @@ WriterVolume::WriterVolume(WriterVolumeOptions options, volume::Membership membe
     : options_(std::move(options)),
       membership_(std::move(membership)),
       started_at_(rpc::SteadyNow()),
+      next_report_(started_at_ + kReportInterval),
       cache_(options_.page_cache_bytes),
       fetcher_(PeersOf(peers), &timers_, options_.fetch, Random64()),
       reads_(&cache_, &fetcher_, this),
@@ -126,6 +130,10 @@ void WriterVolume::Tick() {
       MoveReadPointGrace();
     } else {
       opening_->Tick(now);
+      if (opening_->phase() != Opening::Phase::kFailed && now >= next_report_) {
+        next_report_ = now + kReportInterval;
+        spdlog::info("opening the volume{}", rpc::Fields("waiting", opening_->Describe()));
+      }
     }
     Settle(&effects);
   }

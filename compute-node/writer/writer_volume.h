@@ -182,6 +182,7 @@ class WriterVolume final : public PageVolume, private ReadSource {
   const WriterVolumeOptions options_;
   const volume::Membership membership_;
   const Instant started_at_;
+  Instant next_report_;  // of the tick's thread
   TimerQueue timers_;
   std::vector<std::unique_ptr<Node>> nodes_;  // by NodeIndex
   PageCache cache_;
