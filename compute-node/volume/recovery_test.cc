@@ -338,7 +338,7 @@ TEST_F(RecoveryStory, AnswersOutOfPhaseDoNoHarm) {
 
 TEST_F(RecoveryStory, ASegmentInAnothersPlaceDoesNotCount) {
   Start();
-  for (const std::string& node : {"az1-a", "az1-b", "az2-a"}) {
+  for (const char* node : {"az1-a", "az1-b", "az2-a"}) {
     // az1-a's segment, on whatever node.
     recovery_.NodeAnswered(node, protocol::NodeStatus{.segments = {Status(0)}}, now_);
   }

@@ -60,6 +60,10 @@ bool Shipper::Heartbeat(PgId pg, const log::EncodedBatch& batch) {
   return is_sent_to_all;
 }
 
+void Shipper::HeartbeatTo(MemberAddress member, const log::EncodedBatch& batch) {
+  if (At(member).is_sending) sends_.push_back({member, batch});
+}
+
 void Shipper::Start(MemberAddress member, Lsn scl) {
   Group& group = GroupOf(member);
   Member& m = At(member);

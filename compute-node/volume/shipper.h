@@ -44,6 +44,8 @@ class Shipper {
   // A batch without records, to every member that is being sent to and has been sent everything.
   // False: some member still has batches to come before it, and did not get it.
   bool Heartbeat(PgId pg, const log::EncodedBatch& batch);
+  // The same to one member, whatever is on its way to it; nothing if it is not being sent to.
+  void HeartbeatTo(MemberAddress member, const log::EncodedBatch& batch);
 
   // The member may be sent to from now on, and holds everything through `scl`.
   void Start(MemberAddress member, Lsn scl);
@@ -60,6 +62,7 @@ class Shipper {
 
   // The member lacks batches that are no longer kept.
   bool IsBehind(MemberAddress member) const;
+  bool IsSending(MemberAddress member) const { return At(member).is_sending; }
   Lsn scl(MemberAddress member) const { return At(member).scl; }
   uint64_t retained_bytes() const { return retained_bytes_; }
 

@@ -28,6 +28,8 @@ SimCluster::SimCluster(uint64_t seed, uint32_t pg_count) : rng(seed), pg_count_(
       host.disk.state.descriptor.geometry = {
           .page_bytes = 512, .pages_per_pg = kPagesPerPg, .pg_count = pg_count};
       host.segment = storage::testing::Load(host.disk);
+      host.gossip = storage::Gossip({}, Prng(rng.Next()));
+      After(SomeDelay(), [this, i, pg] { Gossip(i, PgId(pg)); });
     }
   }
 }
@@ -83,7 +85,10 @@ void SimCluster::Restart(int node) {
   Node& n = nodes_[node];
   if (n.is_up) return;
   n.is_up = true;
-  for (Host& host : n.hosts) host.segment = storage::testing::Load(host.disk);
+  for (Host& host : n.hosts) {
+    host.segment = storage::testing::Load(host.disk);
+    host.gossip = storage::Gossip({}, Prng(rng.Next()));
+  }
 }
 
 std::vector<log::RedoRecord> SimCluster::ReadAll(int node, PgId pg) {
@@ -247,6 +252,50 @@ void SimCluster::Pump(int node, PgId pg) {
   if (host.unsynced.size() > 1) return;
   After(SomeDelay(),
         [this, node, pg, generation = nodes_[node].generation] { Sync(node, pg, generation); });
+}
+
+void SimCluster::Gossip(int node, PgId pg) {
+  After(absl::Milliseconds(10), [this, node, pg] { Gossip(node, pg); });
+  if (!nodes_[node].is_up) return;
+  Host& host = nodes_[node].hosts[pg.value()];
+  std::vector<quorum::Slot> peers;
+  for (int peer = 0; peer < quorum::kMembers; ++peer) {
+    if (peer != node) peers.push_back(static_cast<quorum::Slot>(peer));
+  }
+  const auto ask = host.gossip.Next(host.segment->Status(), peers, now_);
+  if (!ask.has_value()) return;
+  // A repeated answer is one too many for Gossip: the node's runner lets one through.
+  auto is_over = std::make_shared<bool>(false);
+  ReadLog(ask->peer, ask->request,
+          [this, node, pg, is_over, ask = *ask,
+           generation = nodes_[node].generation](const auto& reply) {
+            if (nodes_[node].generation != generation || std::exchange(*is_over, true)) return;
+            GossipAnswered(node, pg, ask, reply);
+          });
+}
+
+void SimCluster::GossipAnswered(int node, PgId pg, const storage::Gossip::Ask& ask,
+                                const absl::StatusOr<protocol::ReadLogReply>& reply) {
+  Host& host = nodes_[node].hosts[pg.value()];
+  const protocol::SegmentStatus status = host.segment->Status();
+  if (reply.ok() && status.epoch == ask.request.epoch) {
+    const auto batches = storage::GossipBatches(status, ask.request, *reply);
+    SEXTANT_CHECK(batches.ok()) << batches.status().ToString();
+    for (const log::EncodedBatch& batch : *batches) {
+      const auto view = log::DecodeBatch(*batch.bytes);
+      SEXTANT_CHECK(view.ok());
+      host.segment->Append(*view, batch.bytes, storage::ReplyToken(next_token_));
+    }
+    ++next_token_;
+    Pump(node, pg);
+  }
+  // Once what came is durable, which takes two syncs at most.
+  After(absl::Milliseconds(8), [this, node, pg, generation = nodes_[node].generation] {
+    Host& host = nodes_[node].hosts[pg.value()];
+    if (nodes_[node].generation == generation) {
+      host.gossip.Finished(host.segment->Status().scl, now_);
+    }
+  });
 }
 
 void SimCluster::Sync(int node, PgId pg, int generation) {

@@ -20,6 +20,7 @@
 #include "common/log/batch.h"
 #include "common/protocol/storage_messages.h"
 #include "compute-node/volume/member_address.h"
+#include "storage-node/segment/gossip.h"
 #include "storage-node/segment/segment.h"
 #include "storage-node/segment/segment_testing.h"
 
@@ -79,6 +80,7 @@ class SimCluster {
 
  private:
   struct Host {  // of one segment
+    storage::Gossip gossip{{}, Prng(0)};
     storage::testing::Disk disk;
     std::unique_ptr<storage::Segment> segment;
     std::deque<std::pair<storage::PersistTicket, storage::StoreWrite>> unsynced;
@@ -101,6 +103,9 @@ class SimCluster {
   void Request(int node, std::function<void()> request, std::function<void()> lost);
   protocol::ReadLogReply CarryOutRead(Host* host, const storage::LogReadPlan& plan);
   void Pump(int node, PgId pg);
+  void Gossip(int node, PgId pg);
+  void GossipAnswered(int node, PgId pg, const storage::Gossip::Ask& ask,
+                      const absl::StatusOr<protocol::ReadLogReply>& reply);
   void Sync(int node, PgId pg, int generation);
   void SendAck(uint64_t stream, MemberAddress member, const protocol::AppendAck& ack);
   void BreakStream(uint64_t stream);

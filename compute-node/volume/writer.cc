@@ -165,6 +165,22 @@ void Writer::Tick(Instant now) {
     }
   }
   SendHeartbeats();
+  AskMembersBehind();
+}
+
+// What a member gets from its peers it does not acknowledge to the writer, who may be waiting for
+// just that: a heartbeat makes it say how far it has come.
+void Writer::AskMembersBehind() {
+  for (size_t i = 0; i < last_sent_.size(); ++i) {
+    const PgId pg(static_cast<uint32_t>(i));
+    if (now_ - last_sent_[i].question_at < options_.retry_interval) continue;
+    for (size_t slot = 0; slot < volume_.memberships[i].members.size(); ++slot) {
+      const MemberAddress member{pg, static_cast<quorum::Slot>(slot)};
+      if (!shipper_.IsSending(member) || !shipper_.IsBehind(member)) continue;
+      shipper_.HeartbeatTo(member, buffer_.SealHeartbeat(pg, HeaderOf(pg)));
+      last_sent_[i].question_at = now_;
+    }
+  }
 }
 
 void Writer::SendHeartbeats() {
@@ -177,10 +193,10 @@ void Writer::SendHeartbeats() {
     }
     const log::BatchHeader header = HeaderOf(pg);
     const bool is_sent_to_all = shipper_.Heartbeat(pg, buffer_.SealHeartbeat(pg, header));
-    last = {.vdl = header.vdl,
-            .pgmrpl = header.pgmrpl,
-            .heartbeat_at = now_,
-            .is_owed = !is_sent_to_all};
+    last.vdl = header.vdl;
+    last.pgmrpl = header.pgmrpl;
+    last.heartbeat_at = now_;
+    last.is_owed = !is_sent_to_all;
     ++counters_.heartbeats;
   }
 }

@@ -151,6 +151,7 @@ class Writer {
   struct LastSent {  // to one protection group, with a batch or a heartbeat
     Lsn vdl, pgmrpl;
     Instant heartbeat_at;
+    Instant question_at;
     bool is_owed = false;  // a member came up and may not have heard
   };
 
@@ -166,6 +167,7 @@ class Writer {
   void LoseMember(MemberAddress member);
   void Fence();
   void SendHeartbeats();
+  void AskMembersBehind();
 
   RecoveredVolume volume_;
   WriterOptions options_;

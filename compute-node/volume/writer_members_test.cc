@@ -215,6 +215,30 @@ TEST(WriterMembers, OneThatLacksWhatIsNotKeptIsBehind) {
   EXPECT_EQ(rig.State(kMember), MemberState::kStreaming);
 }
 
+TEST(WriterMembers, OneThatIsBehindIsAskedHowFarItsPeersHaveBroughtIt) {
+  WriterRig rig({.retry_interval = absl::Seconds(1)});
+  rig.AllUp();
+  rig.writer.MemberDown(kMember);
+  rig.writer.MemberUp(kMember, Ready(kMember, 35));
+  const Lsn lsn = rig.Append({1});
+  rig.SentTo(kMember);
+  rig.AckBy(0, {0, 1, 3}, 101);
+  rig.Ack(kMember, 35);
+  rig.Tick(1000);
+  EXPECT_THAT(rig.SentTo(kMember), ElementsAre(0));
+  rig.Ack(kMember, 35);
+  rig.Tick(1999);
+  EXPECT_THAT(rig.SentTo(kMember), IsEmpty());
+  rig.Tick(2000);
+  EXPECT_THAT(rig.SentTo(kMember), ElementsAre(0));
+  rig.Ack(kMember, 101);
+  EXPECT_EQ(rig.writer.vdl(), lsn) << "a commit can depend on it";
+  rig.Tick(3000);
+  rig.SentTo(kMember);
+  rig.Tick(9000);
+  EXPECT_THAT(rig.SentTo(kMember), IsEmpty());
+}
+
 TEST(WriterMembers, OneThatComesUpHearsOfVdlThoughNothingIsWritten) {
   WriterRig rig;
   rig.AllUp();
