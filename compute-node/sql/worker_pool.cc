@@ -11,13 +11,21 @@ WorkerPool::WorkerPool(int threads) {
   threads_.emplace_back([this] { RunTimer(); });
 }
 
-WorkerPool::~WorkerPool() { Stop(); }
+WorkerPool::~WorkerPool() {
+  Stop();
+  while (posting_.load(std::memory_order_acquire) != 0) std::this_thread::yield();
+}
 
 void WorkerPool::Post(Work work) {
-  // Notified under the lock: the work may be what lets the pool be destroyed.
-  std::lock_guard lock(mutex_);
-  queue_.push_back(std::move(work));
+  // Counted, for the work may be what lets the pool be destroyed while this thread still notifies;
+  // notified without the lock, so that who wakes does not at once wait for it.
+  posting_.fetch_add(1, std::memory_order_relaxed);
+  {
+    std::lock_guard lock(mutex_);
+    queue_.push_back(std::move(work));
+  }
   work_arrived_.notify_one();
+  posting_.fetch_sub(1, std::memory_order_release);
 }
 
 void WorkerPool::After(absl::Duration delay, Work work) {

@@ -4,6 +4,7 @@
 // A thread blocks only in a page miss (one round trip), never on the write ticket or a commit.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <deque>
@@ -43,6 +44,7 @@ class WorkerPool {
   std::deque<Work> queue_;
   std::multimap<Clock::time_point, Work> timers_;
   bool is_stopping_ = false;
+  std::atomic<int> posting_{0};  // threads inside Post
   std::vector<std::thread> threads_;
 };
 
