@@ -168,8 +168,8 @@ void Writer::Tick(Instant now) {
   AskMembersBehind();
 }
 
-// What a member gets from its peers it does not acknowledge to the writer, who may be waiting for
-// just that: a heartbeat makes it say how far it has come.
+// A member that holds nothing above its gap has nothing to acknowledge when its peers close it: a
+// heartbeat makes it say how far it has come, so that an idle volume does not look damaged for ever.
 void Writer::AskMembersBehind() {
   for (size_t i = 0; i < last_sent_.size(); ++i) {
     const PgId pg(static_cast<uint32_t>(i));
