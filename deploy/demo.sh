@@ -6,6 +6,7 @@ cd "$(dirname "$0")/.."
 
 make --no-print-directory build TARGETS="sextant sextant-storage-node sextant-compute-node"
 PATH="$PWD/build/bin:$PATH"
+export LC_ALL=C.UTF-8 # a bare container has no locale, and the drawing would fall back to ASCII
 
 folder="$PWD/build/demo"
 clean_up() {
