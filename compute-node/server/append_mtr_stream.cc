@@ -11,6 +11,9 @@ AppendMtrStream* AppendMtrStream::Start(compute::WriterVolume* volume,
                                         compute::MtrAppender* appender, Options options) {
   std::shared_ptr<AppendMtrStream> stream(new AppendMtrStream(volume, appender, options));
   stream->self_ = stream;
+  // By itself: metadata that travels with a first write is held back with it when that has a buffer
+  // hint, and the write is then never reported as done.
+  stream->StartSendInitialMetadata();
   stream->StartRead(&stream->request_);
   return stream.get();
 }
