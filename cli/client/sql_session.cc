@@ -39,6 +39,7 @@ bool WaitUntilConnected(grpc::Channel* channel, absl::Time deadline) {
 absl::StatusOr<std::unique_ptr<SqlSession>> SqlSession::Connect(
     const std::vector<std::string>& endpoints, absl::Duration timeout) {
   const absl::Time deadline = absl::Now() + timeout;
+  absl::Status refusal;
   for (size_t i = 0; i < endpoints.size(); ++i) {
     auto stream = std::make_unique<Stream>();
     stream->channel = rpc::MakeChannel(endpoints[i]);
@@ -48,8 +49,13 @@ absl::StatusOr<std::unique_ptr<SqlSession>> SqlSession::Connect(
     if (!WaitUntilConnected(stream->channel.get(), absl::Now() + share)) continue;
     v1::SqlService::Stub stub(stream->channel);
     stream->calls = stub.Session(&stream->context);
-    return std::unique_ptr<SqlSession>(new SqlSession(endpoints[i], std::move(stream)));
+    stream->calls->WaitForInitialMetadata();
+    const bool is_open = stream->context.GetServerInitialMetadata().count("sextant-session") > 0;
+    std::unique_ptr<SqlSession> session(new SqlSession(endpoints[i], std::move(stream)));
+    if (is_open) return session;
+    refusal = session->Broken();
   }
+  if (!refusal.ok()) return refusal;
   return absl::UnavailableError(
       Text("no compute node answers at ", absl::StrJoin(endpoints, ", ")));
 }

@@ -17,7 +17,8 @@ namespace sextant::cli {
 
 class SqlSession {
  public:
-  // Connects to the first of `endpoints` that answers. UNAVAILABLE when none does in `timeout`.
+  // Connects to the first of `endpoints` that opens a session. UNAVAILABLE when none answers in
+  // `timeout`, or the error of the last one that refused; nothing was executed then.
   static absl::StatusOr<std::unique_ptr<SqlSession>> Connect(
       const std::vector<std::string>& endpoints, absl::Duration timeout);
   ~SqlSession();  // ends the session, which rolls back an open transaction

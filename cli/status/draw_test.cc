@@ -31,6 +31,7 @@ v1::ComputeStatus OpenWriter(int pgs, int streaming) {
       member->set_node(zone + (slot % 2 == 0 ? "-a" : "-b"));
       member->set_state(slot < streaming ? "streaming" : "down");
       member->set_scl(slot < streaming ? 123 : 100 + pg);
+      member->set_lag_records(123 - member->scl());
     }
   }
   return status;

@@ -98,7 +98,7 @@ void AddMember(const v1::PgProgress& pg, const v1::MemberProgress& member,
   // The segment itself may know of more than it has acknowledged, and the writer of more than the
   // node that no longer answers.
   segment->scl = std::max(segment->scl.value_or(0), member.scl());
-  segment->lag = pg.last_lsn() > *segment->scl ? pg.last_lsn() - *segment->scl : 0;
+  segment->lag = *segment->scl >= pg.last_lsn() ? 0 : member.lag_records();
 }
 
 void AddCompute(const v1::ComputeStatus& status, ClusterPicture* picture) {

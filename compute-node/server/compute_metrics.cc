@@ -39,7 +39,7 @@ MetricFamily MemberLag(const compute::VolumeStatus& status) {
     const compute::PgProgress& progress = status.progress.pgs[pg];
     for (size_t slot = 0; slot < progress.members.size(); ++slot) {
       const Lsn scl = progress.members[slot].scl;
-      const uint64_t lag = scl < progress.last_lsn ? progress.last_lsn - scl : 0;
+      const uint64_t lag = status.progress.Lag(scl, progress.last_lsn);
       family.metric.push_back(
           Value(MetricType::Gauge, static_cast<double>(lag),
                 {{"node", status.memberships[pg].members[slot].node}, {"pg", std::to_string(pg)}}));

@@ -24,8 +24,9 @@ const char* StateName(MemberState state) {
   return "unknown";
 }
 
-void AddPg(uint32_t pg, const compute::PgProgress& progress, const volume::Membership& membership,
+void AddPg(uint32_t pg, const compute::WriterProgress& writer, const volume::Membership& membership,
            v1::ComputeStatus* out) {
+  const compute::PgProgress& progress = writer.pgs[pg];
   v1::PgProgress* shown = out->add_pgs();
   shown->set_pg(pg);
   shown->set_last_lsn(progress.last_lsn.value());
@@ -37,7 +38,7 @@ void AddPg(uint32_t pg, const compute::PgProgress& progress, const volume::Membe
     row->set_zone(membership.members[slot].zone);
     row->set_state(StateName(member.state));
     row->set_scl(member.scl.value());
-    row->set_lag_records(member.scl < progress.last_lsn ? progress.last_lsn - member.scl : 0);
+    row->set_lag_records(writer.Lag(member.scl, progress.last_lsn));
   }
 }
 
@@ -60,7 +61,7 @@ grpc::ServerUnaryReactor* ComputeService::GetStatus(grpc::CallbackServerContext*
   out->set_page_bytes(status.geometry.page_bytes);
   out->set_segment_bytes(status.geometry.page_bytes * status.geometry.pages_per_pg);
   for (uint32_t pg = 0; pg < status.progress.pgs.size(); ++pg) {
-    AddPg(pg, status.progress.pgs[pg], status.memberships[pg], out);
+    AddPg(pg, status.progress, status.memberships[pg], out);
   }
   out->set_waits(status.progress.waits);
   out->set_unacked_bytes(status.progress.unacked_bytes);

@@ -42,6 +42,9 @@ class SessionReactor : public grpc::ServerBidiReactor<v1::SqlRequest, v1::SqlRes
       is_cancelled = is_cancelled_;
     }
     if (is_cancelled) session_->Cancel();
+    // Tells the client that from here on a lost stream may have done something (sql.proto).
+    context_->AddInitialMetadata("sextant-session", "open");
+    StartSendInitialMetadata();
     StartRead(&incoming_);
   }
   void Refuse(const grpc::Status& status) { Finish(status); }

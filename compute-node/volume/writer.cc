@@ -169,7 +169,8 @@ void Writer::Tick(Instant now) {
 }
 
 // A member that holds nothing above its gap has nothing to acknowledge when its peers close it: a
-// heartbeat makes it say how far it has come, so that an idle volume does not look damaged for ever.
+// heartbeat makes it say how far it has come, so that an idle volume does not look damaged for
+// ever.
 void Writer::AskMembersBehind() {
   for (size_t i = 0; i < last_sent_.size(); ++i) {
     const PgId pg(static_cast<uint32_t>(i));

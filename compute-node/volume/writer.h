@@ -76,12 +76,18 @@ struct PgProgress {
 };
 struct WriterProgress {
   Lsn head, vcl, vdl, pgmrpl;
+  // Recovery left no LSN in between: (opened_at, first_lsn) was cut off.
+  Lsn opened_at, first_lsn;
   VolumeEpoch epoch;
   uint64_t unacked_bytes = 0;
   uint64_t retained_bytes = 0;
   uint64_t waits = 0;
   bool is_fenced = false;
   std::vector<PgProgress> pgs;
+
+  // LSNs that lie between a segment's SCL and `last_lsn` of its protection group, the gap that
+  // recovery left not counted.
+  uint64_t Lag(Lsn scl, Lsn last_lsn) const;
 };
 struct WriterCounters {                            // since start
   uint64_t mtrs = 0, records = 0, redo_bytes = 0;  // redo_bytes: encoded records, one copy

@@ -109,11 +109,20 @@ MemberProgress Writer::Member(MemberAddress member) const {
   return {state, is_counted ? acks.scl(member.slot) : shipper_.scl(member)};
 }
 
+uint64_t WriterProgress::Lag(Lsn scl, Lsn last_lsn) const {
+  if (scl >= last_lsn) return 0;
+  const uint64_t distance = last_lsn - scl;
+  const bool spans_gap = scl <= opened_at && last_lsn >= first_lsn;
+  return spans_gap ? distance - (first_lsn - opened_at - 1) : distance;
+}
+
 WriterProgress Writer::Progress() const {
   WriterProgress progress{.head = head_,
                           .vcl = durability_.vcl(),
                           .vdl = vdl(),
                           .pgmrpl = read_points_.pgmrpl(),
+                          .opened_at = volume_.vdl,
+                          .first_lsn = volume_.next_lsn,
                           .epoch = volume_.epoch,
                           .unacked_bytes = buffer_.unacked_bytes(),
                           .retained_bytes = shipper_.retained_bytes(),

@@ -180,5 +180,14 @@ TEST(Writer, IsFencedByANewerEpochForGood) {
   EXPECT_TRUE(rig.releases[2].status.ok()) << "what was durable stays so";
 }
 
+TEST(WriterProgressTest, LagLeavesOutTheGapThatRecoveryLeft) {
+  const WriterProgress progress{.opened_at = Lsn(100), .first_lsn = Lsn(1101)};
+  EXPECT_EQ(progress.Lag(Lsn(100), Lsn(1103)), 3u);
+  EXPECT_EQ(progress.Lag(Lsn(90), Lsn(1101)), 11u);
+  EXPECT_EQ(progress.Lag(Lsn(90), Lsn(100)), 10u);
+  EXPECT_EQ(progress.Lag(Lsn(1101), Lsn(1103)), 2u);
+  EXPECT_EQ(progress.Lag(Lsn(1103), Lsn(1103)), 0u);
+}
+
 }  // namespace
 }  // namespace sextant::compute

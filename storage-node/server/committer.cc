@@ -1,6 +1,8 @@
 // See committer.h.
 #include "storage-node/server/committer.h"
 
+#include <spdlog/spdlog.h>
+
 #include <chrono>
 #include <iterator>
 
@@ -136,12 +138,23 @@ void Committer::Take(SegmentSlot* slot, Round* round) {
 absl::Status Committer::Commit(const Round& round) {
   const auto start = std::chrono::steady_clock::now();
   absl::Status status = store_->Commit(round.write);
+  TellOfRoom(status);
   if (!status.ok()) return status;
   counters_->commits.Add();
   if (observe_commit_) {
     observe_commit_(absl::FromChrono(std::chrono::steady_clock::now() - start));
   }
   return status;
+}
+
+void Committer::TellOfRoom(const absl::Status& status) {
+  const bool is_full = absl::IsResourceExhausted(status);
+  if (std::exchange(is_full_, is_full) == is_full) return;
+  if (is_full) {
+    spdlog::warn("no room on the disk, batches are refused until there is: {}", status.ToString());
+  } else {
+    spdlog::info("there is room on the disk again: takes batches");
+  }
 }
 
 Committer::Round Committer::Settle(Round round, const absl::Status& status) {

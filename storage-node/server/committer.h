@@ -74,6 +74,8 @@ class Committer {
   // Takes a segment's duties into `round`; with the slot's lock held.
   void Take(SegmentSlot* slot, Round* round);
   absl::Status Commit(const Round& round);
+  // Logs when the disk becomes full, and when it no longer is.
+  void TellOfRoom(const absl::Status& status);
   // After Commit: tells the segments; what they want next goes into the round returned.
   Round Settle(Round round, const absl::Status& status);
   void Deliver(Round* round);
@@ -89,6 +91,7 @@ class Committer {
 
   std::atomic<uint64_t> backlog_bytes_{0};
   std::atomic<bool> has_failed_{false};
+  bool is_full_ = false;            // committer thread only
   std::mutex gap_hook_mutex_;       // held while the hook runs
   std::function<void()> gap_hook_;  // guarded by gap_hook_mutex_
 
