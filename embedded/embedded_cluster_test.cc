@@ -201,6 +201,29 @@ TEST_F(EmbeddedClusterTest, WaitsForNodesAndSaysForWhom) {
   EXPECT_EQ(volume().WaitUntilOpen(kLong), absl::OkStatus());
 }
 
+TEST_F(EmbeddedClusterTest, ASecondWriterFencesTheFirst) {
+  ASSERT_EQ(Commit({PageNo(7)}, "first"), absl::OkStatus());
+  const PageRef base = Read(PageNo(7));
+  compute::WriterVolumeOptions options;
+  options.nodes = EmbeddedCluster::Members();
+  std::vector<std::unique_ptr<compute::StoragePeer>> peers;
+  for (const auto& member : options.nodes) peers.push_back(cluster_->node(member.node).MakePeer());
+  auto second = *compute::WriterVolume::Make(std::move(options), std::move(peers));
+  second->Start();
+  ASSERT_EQ(second->WaitUntilOpen(kLong), absl::OkStatus());
+  // The first finds out by its next commit if not before, and nothing of it becomes durable.
+  std::string after = base->bytes;
+  after[0] = 'x';
+  const auto lsn = volume().Append({{PageNo(7), base, after}});
+  EXPECT_EQ((lsn.ok() ? Durable(*lsn).get() : lsn.status()).code(),
+            absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(volume().phase(), VolumePhase::kFenced);
+  EXPECT_EQ(volume().OpenView(volume().vdl()).status().code(),
+            absl::StatusCode::kFailedPrecondition);
+  auto view = *second->OpenView(second->head());
+  EXPECT_STREQ((*second->ReadPage(*view, PageNo(7)))->bytes.c_str(), "first");
+}
+
 TEST(EmbeddedCluster, RefusesToMakeAVolumeUnasked) {
   auto cluster = EmbeddedCluster::Create({.geometry = SmallGeometry(), .create_volume = false});
   ASSERT_EQ((*cluster)->StartNodes(), absl::OkStatus());

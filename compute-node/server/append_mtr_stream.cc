@@ -3,30 +3,61 @@
 
 #include <utility>
 
+#include "common/rpc/status.h"
 #include "compute-node/server/volume_wire.h"
 
 namespace sextant::server {
 
+void AppendMtrStreams::Add(AppendMtrStream* stream) {
+  bool is_late = false;
+  {
+    std::lock_guard lock(mutex_);
+    streams_.insert(stream);
+    is_late = is_stopped_;
+  }
+  if (is_late) stream->Stop();
+}
+
+void AppendMtrStreams::Remove(AppendMtrStream* stream) {
+  std::lock_guard lock(mutex_);
+  streams_.erase(stream);
+}
+
+void AppendMtrStreams::StopAll() {
+  // Held throughout: a stream that ends meanwhile waits in Remove, so that it is there to be
+  // stopped.
+  std::lock_guard lock(mutex_);
+  is_stopped_ = true;
+  for (AppendMtrStream* stream : streams_) stream->Stop();
+}
+
 AppendMtrStream* AppendMtrStream::Start(compute::WriterVolume* volume,
-                                        compute::MtrAppender* appender, Options options) {
-  std::shared_ptr<AppendMtrStream> stream(new AppendMtrStream(volume, appender, options));
+                                        compute::MtrAppender* appender, AppendMtrStreams* streams,
+                                        Options options) {
+  std::shared_ptr<AppendMtrStream> stream(new AppendMtrStream(volume, appender, streams, options));
   stream->self_ = stream;
   // By itself: metadata that travels with a first write is held back with it when that has a buffer
   // hint, and the write is then never reported as done.
   stream->StartSendInitialMetadata();
   stream->StartRead(&stream->request_);
+  streams->Add(stream.get());
   return stream.get();
+}
+
+void AppendMtrStream::Stop() {
+  std::lock_guard lock(mutex_);
+  is_stopping_ = true;
+  WriteNextLocked();
 }
 
 void AppendMtrStream::OnReadDone(bool ok) {
   Answer* answer = nullptr;
   {
     std::lock_guard lock(mutex_);
-    if (!ok) {
-      is_taking_ = false;
-      is_read_out_ = true;
-      return WriteNextLocked();
-    }
+    is_reading_ = false;
+    if (!ok) is_read_out_ = true;
+    if (!ok || is_stopping_) return WriteNextLocked();
+    is_appending_ = true;
     answer = &answers_.emplace_back();
     answer->response.set_id(request_.id());
   }
@@ -42,7 +73,7 @@ void AppendMtrStream::Appended(Answer* answer, absl::Duration timeout,
   {
     std::lock_guard lock(mutex_);
     if (lsn.ok()) answer->response.set_commit_lsn(lsn->value());
-    is_taking_ = false;
+    is_appending_ = false;
     ReadNextLocked();
   }
   if (!lsn.ok()) return Answered(answer, lsn.status());
@@ -71,9 +102,9 @@ void AppendMtrStream::OnWriteDone(bool ok) {
 }
 
 void AppendMtrStream::ReadNextLocked() {
-  if (is_taking_ || is_read_out_ || is_finished_) return;
+  if (is_reading_ || is_appending_ || is_read_out_ || is_stopping_ || is_finished_) return;
   if (answers_.size() >= static_cast<size_t>(options_.max_unanswered)) return;
-  is_taking_ = true;
+  is_reading_ = true;
   StartRead(&request_);
 }
 
@@ -89,12 +120,16 @@ void AppendMtrStream::WriteNextLocked() {
     if (answers_.size() > 1 && answers_[1].is_ready) options.set_buffer_hint();
     return StartWrite(&answers_.front().response, options);
   }
-  if (is_read_out_ && !is_taking_) {
-    is_finished_ = true;
-    Finish(grpc::Status::OK);
-  }
+  if (is_appending_ || !(is_read_out_ || is_stopping_)) return;
+  is_finished_ = true;
+  Finish(is_read_out_ ? grpc::Status::OK
+                      : rpc::ToGrpc(absl::UnavailableError(
+                            "this node is shutting down: all that it took is answered")));
 }
 
-void AppendMtrStream::OnDone() { self_ = nullptr; }
+void AppendMtrStream::OnDone() {
+  streams_.Remove(this);
+  self_ = nullptr;
+}
 
 }  // namespace sextant::server

@@ -10,6 +10,7 @@
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <set>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -18,6 +19,21 @@
 #include "sextant/v1/volume.grpc.pb.h"
 
 namespace sextant::server {
+
+class AppendMtrStream;
+
+// The streams that are open, so that they can be ended. Thread-safe.
+class AppendMtrStreams {
+ public:
+  void Add(AppendMtrStream* stream);
+  void Remove(AppendMtrStream* stream);
+  void StopAll();
+
+ private:
+  std::mutex mutex_;
+  std::set<AppendMtrStream*> streams_;
+  bool is_stopped_ = false;
+};
 
 class AppendMtrStream final
     : public grpc::ServerBidiReactor<v1::AppendMtrRequest, v1::AppendMtrResponse> {
@@ -29,7 +45,10 @@ class AppendMtrStream final
 
   // Owns itself until gRPC and the volume have let go of it.
   static AppendMtrStream* Start(compute::WriterVolume* volume, compute::MtrAppender* appender,
-                                Options options);
+                                AppendMtrStreams* streams, Options options);
+
+  // Takes no more requests and ends once those taken are answered.
+  void Stop();
 
   void OnReadDone(bool ok) override;
   void OnWriteDone(bool ok) override;
@@ -41,8 +60,9 @@ class AppendMtrStream final
     bool is_ready = false;
   };
 
-  AppendMtrStream(compute::WriterVolume* volume, compute::MtrAppender* appender, Options options)
-      : volume_(*volume), appender_(*appender), options_(options) {}
+  AppendMtrStream(compute::WriterVolume* volume, compute::MtrAppender* appender,
+                  AppendMtrStreams* streams, Options options)
+      : volume_(*volume), appender_(*appender), streams_(*streams), options_(options) {}
 
   void Appended(Answer* answer, absl::Duration timeout, const absl::StatusOr<Lsn>& lsn);
   void Answered(Answer* answer, const absl::Status& status);
@@ -51,6 +71,7 @@ class AppendMtrStream final
 
   compute::WriterVolume& volume_;
   compute::MtrAppender& appender_;
+  AppendMtrStreams& streams_;
   const Options options_;
   std::shared_ptr<AppendMtrStream> self_;  // until OnDone; answers under way hold it too
 
@@ -58,10 +79,12 @@ class AppendMtrStream final
   std::mutex mutex_;
   // In the order of the requests. A deque: answers keep their address while others come and go.
   std::deque<Answer> answers_;
-  bool is_taking_ = true;  // a request is being read, or has no LSN yet
+  bool is_reading_ = true;
+  bool is_appending_ = false;  // a request has no LSN yet
   bool is_writing_ = false;
   bool is_broken_ = false;    // a write failed: the client is gone
   bool is_read_out_ = false;  // the client sends no more
+  bool is_stopping_ = false;
   bool is_finished_ = false;
 };
 

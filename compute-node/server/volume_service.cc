@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "common/rpc/status.h"
-#include "compute-node/server/append_mtr_stream.h"
 #include "compute-node/server/tail_stream.h"
 #include "compute-node/server/volume_wire.h"
 
@@ -61,7 +60,7 @@ grpc::ServerUnaryReactor* VolumeService::Append(grpc::CallbackServerContext* con
 
 grpc::ServerBidiReactor<v1::AppendMtrRequest, v1::AppendMtrResponse>* VolumeService::AppendStream(
     grpc::CallbackServerContext*) {
-  return AppendMtrStream::Start(&volume_, &appender_,
+  return AppendMtrStream::Start(&volume_, &appender_, &streams_,
                                 {options_.commit_timeout, options_.max_appends_per_stream});
 }
 

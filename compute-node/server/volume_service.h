@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "absl/time/time.h"
+#include "compute-node/server/append_mtr_stream.h"
 #include "compute-node/writer/mtr_appender.h"
 #include "compute-node/writer/write_ticket.h"
 #include "compute-node/writer/writer_volume.h"
@@ -29,8 +30,12 @@ class VolumeService final : public v1::VolumeService::CallbackService {
                 VolumeServiceOptions options);
   ~VolumeService() override;  // the server has stopped
 
-  // Ends tails; other calls end when the volume answers them.
-  void EndTails() { is_stopping_ = true; }
+  // Ends tails and pipelines, the latter when what they took is answered. Other calls end when the
+  // volume answers them.
+  void EndStreams() {
+    is_stopping_ = true;
+    streams_.StopAll();
+  }
 
   grpc::ServerUnaryReactor* GetVolume(grpc::CallbackServerContext* context,
                                       const v1::GetVolumeRequest* request,
@@ -50,6 +55,7 @@ class VolumeService final : public v1::VolumeService::CallbackService {
   compute::WriterVolume& volume_;
   compute::MtrAppender appender_;
   const VolumeServiceOptions options_;
+  AppendMtrStreams streams_;
   std::atomic<bool> is_stopping_{false};
   std::atomic<int> tails_{0};
 };

@@ -62,7 +62,7 @@ class VolumeServiceTest : public ::testing::Test {
   }
   void Stop() {
     if (!server_) return;
-    service_->EndTails();
+    service_->EndStreams();
     cluster_->writer().Shutdown();  // answers what waits, so that the calls can end
     server_->Shutdown(std::chrono::system_clock::now());
     server_ = nullptr;

@@ -92,7 +92,7 @@ absl::Status RunWriter(ComputeFlags flags) {
   if (!has_failed) spdlog::info("compute node stops{}", rpc::Fields("signal", signal));
   sql_service.Detach();
   tickets.Shutdown();
-  volume_service.EndTails();
+  volume_service.EndStreams();
   const absl::Status drained = volume->Drain(absl::Milliseconds(flags.drain_timeout_ms));
   if (!drained.ok()) spdlog::warn("commits were left waiting{}", rpc::Fields("error", drained));
   // What still waits is answered now, so that the calls that wait can end.
