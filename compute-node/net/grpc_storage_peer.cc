@@ -258,6 +258,9 @@ class GrpcStoragePeer final : public StoragePeer {
         std::lock_guard lock(mutex_);
         reconnect_timer_ = 0;
       }
+      // The wait was ours: the channel's own back-off, on top of it, would only keep a node that is
+      // back waiting.
+      grpc::experimental::ChannelResetConnectionBackoff(control_channel_.get());
       Connect();
       EndCall();
     });

@@ -19,7 +19,7 @@ struct GrpcPeerOptions {
   std::string address;  // "127.0.0.1:7001"
   uint64_t max_queued_bytes = 64ull << 20;
   absl::Duration reconnect_min = absl::Milliseconds(50);
-  absl::Duration reconnect_max = absl::Seconds(2);
+  absl::Duration reconnect_max = absl::Seconds(1);
 };
 
 // `timers` outlives the peer and is not shut down before it. Shutdown() must not be called from a
