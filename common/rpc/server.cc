@@ -15,6 +15,7 @@
 #include <mutex>
 #include <nlohmann/json.hpp>
 
+#include "absl/synchronization/mutex.h"
 #include "common/base/status.h"
 #include "common/base/text.h"
 #include "common/rpc/channel.h"
@@ -152,10 +153,12 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
   return std::unique_ptr<Server>(std::move(server));
 }
 
-void BlockStopSignals() {
+void PrepareServerProcess() {
   const sigset_t signals = StopSignals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   signal(SIGPIPE, SIG_IGN);  // a peer that hangs up is an error of that call, not of the process
+  // Debian builds Abseil with its lock-order checker on; gRPC's locks pay for it on every message.
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
 }
 
 int WaitForStopSignal() {

@@ -2,7 +2,7 @@
 //
 // A main.cc hands its gRPC services to Server::Start, which adds gRPC health and reflection on the
 // gRPC port and Prometheus text at http://HOST:PORT/metrics. Health says NOT_SERVING until
-// SetReady(true). SIGTERM and SIGINT are a graceful stop: BlockStopSignals first, then
+// SetReady(true). SIGTERM and SIGINT are a graceful stop: PrepareServerProcess first, then
 // WaitForStopSignal, then Stop.
 //
 // gRPC here has neither TLS nor authentication: these ports belong on a private network.
@@ -51,8 +51,9 @@ class Server {
   virtual void Stop(int grace_ms = 3000) = 0;
 };
 
-// Blocks SIGTERM and SIGINT in this thread and all it starts later; call first in main().
-void BlockStopSignals();
+// Call first in main(). Blocks SIGTERM and SIGINT in this thread and all it starts later, so that
+// WaitForStopSignal takes them; ignores SIGPIPE; turns off what a debug build of Abseil checks.
+void PrepareServerProcess();
 // Waits for one of them and returns it.
 int WaitForStopSignal();
 

@@ -153,7 +153,7 @@ TEST_F(ServerTest, AReadyFileOfAnEarlierProcessGoesBeforeTheServerStarts) {
 }
 
 TEST(StopSignals, WaitReturnsTheSignalThatCame) {
-  BlockStopSignals();
+  PrepareServerProcess();
   kill(getpid(), SIGTERM);
   EXPECT_EQ(WaitForStopSignal(), SIGTERM);
 }

@@ -7,7 +7,6 @@
 #include <string>
 #include <utility>
 
-#include "absl/synchronization/mutex.h"
 #include "common/base/status.h"
 #include "common/rpc/flags.h"
 #include "common/rpc/logging.h"
@@ -34,9 +33,7 @@ int Main(int argc, char** argv) {
     std::cerr << "sextant-compute-node: " << usage.message() << "\n";
     return rpc::kExitUsage;
   }
-  rpc::BlockStopSignals();
-  // Debian builds Abseil with its lock-order checker on; gRPC's locks pay for it on every message.
-  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
+  rpc::PrepareServerProcess();
   const absl::Status status = RunWriter(std::move(flags));
   if (status.ok()) return 0;
   spdlog::error("the compute node cannot run{}", rpc::Fields("error", status));

@@ -105,7 +105,7 @@ int Main(int argc, char** argv) {
     std::cerr << "sextant-storage-node: " << status.message() << "\n";
     return rpc::kExitUsage;
   }
-  rpc::BlockStopSignals();
+  rpc::PrepareServerProcess();
   const absl::Status status = Serve(std::move(flags));
   if (status.ok()) return 0;
   spdlog::error("the storage node cannot run{}", rpc::Fields("error", status));
