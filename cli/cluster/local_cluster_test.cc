@@ -1,5 +1,6 @@
 // LocalCluster with stand-ins for the servers: small scripts that write a ready file and wait.
 #include "cli/cluster/local_cluster.h"
+#include "common/testing/temporary_folder.h"
 
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -21,11 +22,9 @@ std::string Script(const std::string& extra) {
          "exec sleep 600\n";
 }
 
-class LocalClusterTest : public testing::Test {
+class LocalClusterTest : public ::testing::Test {
  protected:
   LocalClusterTest() {
-    std::string pattern = (fs::temp_directory_path() / "sextant-cluster-XXXXXX").string();
-    root_ = mkdtemp(pattern.data());
     fs::create_directories(root_ + "/bin");
     Install("sextant-storage-node", Script(""));
     Install("sextant-compute-node", Script(""));
@@ -33,7 +32,6 @@ class LocalClusterTest : public testing::Test {
   }
   ~LocalClusterTest() override {
     if (const auto state = LoadState(dir()); state.ok()) KillNodes(*state, AllNames(*state));
-    fs::remove_all(root_);
   }
   void Install(const std::string& name, const std::string& text) {
     const std::string path = root_ + "/bin/" + name;
@@ -53,7 +51,8 @@ class LocalClusterTest : public testing::Test {
     for (const NodeState& node : state.nodes) count += StateOf(node.process) == wanted;
     return count;
   }
-  std::string root_;
+  sextant::testing::TemporaryFolder folder_;
+  const std::string root_ = folder_.path();
 };
 
 TEST_F(LocalClusterTest, StartsSevenProcessesAndStopsThem) {

@@ -11,6 +11,7 @@
 
 #include "cli/command/context.h"
 #include "common/base/text.h"
+#include "common/testing/temporary_folder.h"
 
 namespace sextant::cli {
 namespace {
@@ -64,16 +65,9 @@ TEST(CommandTest, CompletionIsAScript) {
   EXPECT_THAT(Sextant("completion bash").text, HasSubstr("\"sextant cluster up\") words="));
 }
 
-class ClusterCommandTest : public testing::Test {
+class ClusterCommandTest : public ::testing::Test {
  protected:
-  ClusterCommandTest() {
-    std::string pattern = (fs::temp_directory_path() / "sextant-command-XXXXXX").string();
-    root_ = mkdtemp(pattern.data());
-  }
-  ~ClusterCommandTest() override {
-    Run("cluster kill", "all");
-    fs::remove_all(root_);
-  }
+  ~ClusterCommandTest() override { Run("cluster kill", "all"); }
   Ran Run(const std::string& verb, const std::string& arguments = "") {
     return Sextant(Text(verb, " --dir ", root_, "/data ", arguments));
   }
@@ -82,7 +76,8 @@ class ClusterCommandTest : public testing::Test {
     EXPECT_EQ(ran.exit_code, kExitOk) << ran.text;
     return nlohmann::json::parse(ran.text);
   }
-  std::string root_;
+  sextant::testing::TemporaryFolder folder_;
+  const std::string root_ = folder_.path();
 };
 
 TEST_F(ClusterCommandTest, ALifeOfACluster) {

@@ -12,6 +12,7 @@
 #include <sstream>
 
 #include "common/base/text.h"
+#include "common/testing/temporary_folder.h"
 #include "compute-node/server/sql_service.h"
 #include "compute-node/sql/testing/memory_volume.h"
 
@@ -21,17 +22,10 @@ namespace {
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 
-class ShellTest : public testing::Test {
+class ShellTest : public ::testing::Test {
  protected:
-  ShellTest() {
-    std::string pattern = (fs::temp_directory_path() / "sextant-shell-XXXXXX").string();
-    root_ = mkdtemp(pattern.data());
-    Serve();
-  }
-  ~ShellTest() override {
-    StopServing();
-    fs::remove_all(root_);
-  }
+  ShellTest() { Serve(); }
+  ~ShellTest() override { StopServing(); }
   void Serve() {
     executor_ =
         std::make_unique<sql::SqlExecutor>(&volume_, &tickets_, sql::SqlOptions{.threads = 2});
@@ -87,7 +81,8 @@ class ShellTest : public testing::Test {
     return text;
   }
 
-  std::string root_;
+  sextant::testing::TemporaryFolder folder_;
+  const std::string root_ = folder_.path();
   sql::MemoryVolume volume_;
   compute::WriteTicketQueue tickets_;
   std::unique_ptr<sql::SqlExecutor> executor_;

@@ -1,5 +1,6 @@
 // Where a flag's value comes from, and what wrong input says.
 #include "common/rpc/flags.h"
+#include "common/testing/temporary_folder.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -17,16 +18,12 @@ using ::testing::HasSubstr;
 class FlagsTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    std::string pattern = ::testing::TempDir() + "sextant-flags-XXXXXX";
-    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-    directory_ = pattern;
     AddCommonFlags(&app_, &common_);
     AddByteSize(&app_, "--segment-size", &segment_size_, "Sizes segments.");
     app_.add_option("--peer", peers_, "Names a peer.");
     app_.add_flag("--fast", is_fast_, "Goes fast.");
   }
   void TearDown() override {
-    std::filesystem::remove_all(directory_);
     for (const char* name : {"SEXTANT_LISTEN", "SEXTANT_SEGMENT_SIZE"}) unsetenv(name);
   }
 
@@ -45,7 +42,8 @@ class FlagsTest : public ::testing::Test {
     return "--config=" + path.string();
   }
 
-  std::filesystem::path directory_;
+  sextant::testing::TemporaryFolder folder_;
+  const std::filesystem::path directory_ = folder_.path();
   CLI::App app_{"Tests flags.", "sextant-test"};
   CommonFlags common_;
   uint64_t segment_size_ = 10ull << 30;

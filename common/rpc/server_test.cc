@@ -17,6 +17,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/rpc/channel.h"
+#include "common/testing/temporary_folder.h"
 #include "sextant/v1/storage.grpc.pb.h"
 
 namespace sextant::rpc {
@@ -68,14 +69,8 @@ int Health(const std::shared_ptr<grpc::Channel>& channel) {
 
 class ServerTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    std::string pattern = ::testing::TempDir() + "sextant-server-XXXXXX";
-    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-    directory_ = pattern;
-  }
-  void TearDown() override { std::filesystem::remove_all(directory_); }
-
-  std::filesystem::path directory_;
+  sextant::testing::TemporaryFolder folder_;
+  const std::filesystem::path directory_ = folder_.path();
   StatusService service_;
 };
 

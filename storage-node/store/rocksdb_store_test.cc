@@ -12,6 +12,7 @@
 
 #include "common/base/prng.h"
 #include "common/base/text.h"
+#include "common/testing/temporary_folder.h"
 #include "storage-node/store/fault_injection_env.h"
 
 namespace sextant::storage {
@@ -22,17 +23,15 @@ using ::testing::HasSubstr;
 
 class RocksDbStoreTest : public ::testing::Test {
  protected:
+  sextant::testing::TemporaryFolder folder_;
+  const std::string parent_ = folder_.path();
+
   RocksDbStoreTest() {
-    std::string name = ::testing::TempDir() + "/rocksdb_store_XXXXXX";
-    parent_ = ::mkdtemp(name.data());
     options_.directory = parent_ + "/node";
     options_.node = "az1-a";
     options_.zone = "az1";
   }
-  ~RocksDbStoreTest() override {
-    store_.reset();
-    fs::remove_all(parent_);
-  }
+  ~RocksDbStoreTest() override { store_.reset(); }
 
   absl::Status Open() {
     store_.reset();
@@ -89,7 +88,6 @@ class RocksDbStoreTest : public ::testing::Test {
   }
 
   const SegmentId segment_{VolumeId(0xabcdef), PgId(3)};
-  std::string parent_;
   RocksDbStoreOptions options_;
   std::shared_ptr<FaultInjectionFileSystem> faults_;
   std::unique_ptr<rocksdb::Env> env_;

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "common/base/text.h"
+#include "common/testing/temporary_folder.h"
 #include "storage-node/store/memory_store.h"
 #include "storage-node/store/rocksdb_store.h"
 
@@ -34,14 +35,9 @@ class MemoryHarness : public Harness {
 
 class RocksDbHarness : public Harness {
  public:
-  RocksDbHarness() {
-    std::string name = ::testing::TempDir() + "/store_contract_XXXXXX";
-    parent_ = ::mkdtemp(name.data());
-  }
-  ~RocksDbHarness() override { std::filesystem::remove_all(parent_); }
   std::unique_ptr<SegmentStore> Open() override {
     RocksDbStoreOptions options;
-    options.directory = parent_ + "/node";
+    options.directory = folder_.path() + "/node";
     options.node = "az1-a";
     options.zone = "az1";
     options.free_bytes = [this] { return free_bytes_; };
@@ -52,7 +48,7 @@ class RocksDbHarness : public Harness {
   void SetFull(bool is_full) override { free_bytes_ = is_full ? (64 << 20) - 1 : 1ull << 40; }
 
  private:
-  std::string parent_;
+  sextant::testing::TemporaryFolder folder_;
   uint64_t free_bytes_ = 1ull << 40;
 };
 

@@ -8,6 +8,7 @@
 
 #include "common/base/text.h"
 #include "common/testing/status_matchers.h"
+#include "common/testing/temporary_folder.h"
 #include "tests/integration/cluster.h"
 #include "tests/integration/command.h"
 

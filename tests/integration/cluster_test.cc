@@ -7,6 +7,7 @@
 #include <string>
 
 #include "common/testing/status_matchers.h"
+#include "common/testing/temporary_folder.h"
 #include "tests/integration/cluster.h"
 #include "tests/integration/command.h"
 #include "tests/integration/ledger.h"

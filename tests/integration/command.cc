@@ -4,12 +4,11 @@
 #include <sys/wait.h>
 
 #include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <sstream>
 
-#include "common/base/check.h"
 #include "common/base/text.h"
+#include "common/testing/temporary_folder.h"
 
 namespace sextant::testing {
 namespace {
@@ -31,15 +30,5 @@ CommandResult RunCommand(const std::string& command) {
 }
 
 std::string BinaryPath(const std::string& name) { return std::string(SEXTANT_BIN_DIR "/") + name; }
-
-TemporaryFolder::TemporaryFolder() {
-  path_ = (std::filesystem::temp_directory_path() / "sextant-test-XXXXXX").string();
-  SEXTANT_CHECK(mkdtemp(path_.data()) != nullptr) << path_;
-}
-
-TemporaryFolder::~TemporaryFolder() {
-  std::error_code ignored;
-  if (!is_kept_) std::filesystem::remove_all(path_, ignored);
-}
 
 }  // namespace sextant::testing
