@@ -15,7 +15,7 @@ libraries=(
   libabsl-dev libc-ares-dev libre2-dev zlib1g-dev libssl-dev
   librocksdb-dev libgflags-dev libsnappy-dev libzstd-dev liblz4-dev libbz2-dev
   libsqlite3-dev libspdlog-dev libfmt-dev libyaml-cpp-dev libcli11-dev nlohmann-json3-dev libedit-dev
-  prometheus-cpp-dev libcurl4-openssl-dev libcivetweb-dev libcpp-httplib-dev libcpp-httplib-dev
+  prometheus-cpp-dev libcurl4-openssl-dev libcivetweb-dev libcpp-httplib-dev
 )
 testing=(libgtest-dev libgmock-dev libbenchmark-dev sqlite3 python3 clang-format clang-tidy)
 runtime=(
