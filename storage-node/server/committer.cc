@@ -132,6 +132,8 @@ void Committer::Take(SegmentSlot* slot, Round* round) {
   MoveInto(&round->write.log, &output.persist.log);
   MoveInto(&round->write.high_water, &output.persist.high_water);
   MoveInto(&round->write.states, &output.persist.states);
+  MoveInto(&round->write.log_drops, &output.persist.log_drops);
+  MoveInto(&round->write.dropped_segments, &output.persist.dropped_segments);
   round->tickets.emplace_back(slot, output.ticket);
 }
 

@@ -104,9 +104,10 @@ absl::Status StorageNodeImpl::Load() {
 }
 
 absl::Status StorageNodeImpl::LoadSegment(SegmentState state) {
+  const LogPosition from = state.first_position;
   auto slot = std::make_unique<SegmentSlot>(std::move(state));
   uint64_t batches = 0;
-  RETURN_IF_ERROR(store_->ScanLog(slot->id, [&](LogPosition position, auto bytes) {
+  RETURN_IF_ERROR(store_->ScanLog(slot->id, from, [&](LogPosition position, auto bytes) {
     slot->segment.Restore(position, log::DecodeBatch(*bytes));
     ++batches;
   }));

@@ -52,12 +52,14 @@ bool MemoryDisk::DamageBatch(SegmentId segment, LogPosition position, size_t byt
 
 bool MemoryDisk::DamagePage(SegmentId segment, PageNo page, Lsn lsn, size_t byte) {
   Lock lock(mutex_);
-  const auto versions = pages_.find({segment, page});
-  if (versions == pages_.end()) return false;
-  const auto version = versions->second.find(lsn);
-  if (version == versions->second.end() || byte >= version->second.bytes.size()) return false;
-  version->second.bytes[byte] = static_cast<char>(version->second.bytes[byte] ^ 1);
-  return true;
+  bool is_found = false;
+  for (Pages* pages : {&pages_, &flushed_pages_}) {
+    StoredPage* stored = FindPage(pages, segment, page, lsn);
+    if (stored == nullptr || byte >= stored->bytes.size()) continue;
+    stored->bytes[byte] = static_cast<char>(stored->bytes[byte] ^ 1);
+    is_found = true;
+  }
+  return is_found;
 }
 
 bool MemoryDisk::LoseBatch(SegmentId segment, LogPosition position) {
@@ -66,14 +68,70 @@ bool MemoryDisk::LoseBatch(SegmentId segment, LogPosition position) {
   return files != files_.end() && files->second.log.erase(position) > 0;
 }
 
+bool MemoryDisk::LosePage(SegmentId segment, PageNo page, Lsn lsn) {
+  Lock lock(mutex_);
+  bool is_found = false;
+  for (Pages* pages : {&pages_, &flushed_pages_}) {
+    const auto versions = pages->find({segment, page});
+    if (versions == pages->end() || versions->second.erase(lsn) == 0) continue;
+    if (versions->second.empty()) pages->erase(versions);
+    is_found = true;
+  }
+  return is_found;
+}
+
+void MemoryDisk::MisdirectNextPage(PageNo to) {
+  Lock lock(mutex_);
+  misdirect_to_ = to;
+}
+
+void MemoryDisk::FailNextFlush(absl::Status error) {
+  Lock lock(mutex_);
+  flush_error_ = std::move(error);
+}
+
 void MemoryDisk::Crash() {
   Lock lock(mutex_);
   ++boots_;
-  pages_.clear();
+  pages_ = flushed_pages_;
+  dirty_pages_.clear();
   unsynced_.clear();
 }
 
+MemoryDisk::StoredPage* MemoryDisk::FindPage(Pages* pages, SegmentId segment, PageNo page,
+                                             Lsn lsn) {
+  const auto versions = pages->find({segment, page});
+  if (versions == pages->end()) return nullptr;
+  const auto version = versions->second.find(lsn);
+  return version == versions->second.end() ? nullptr : &version->second;
+}
+
+void MemoryDisk::FlushPages() {
+  for (const PageKey& key : dirty_pages_) {
+    const auto versions = pages_.find(key);
+    if (versions == pages_.end()) {
+      flushed_pages_.erase(key);
+    } else {
+      flushed_pages_[key] = versions->second;
+    }
+  }
+  dirty_pages_.clear();
+}
+
+void MemoryDisk::DropSegment(SegmentId segment) {
+  files_.erase(segment);
+  const auto is_of = [&](const PageKey& key) { return key.first == segment; };
+  std::erase_if(pages_, [&](const auto& entry) { return is_of(entry.first); });
+  std::erase_if(flushed_pages_, [&](const auto& entry) { return is_of(entry.first); });
+  std::erase_if(dirty_pages_, is_of);
+}
+
 void MemoryDisk::Apply(const StoreWrite& write) {
+  for (const SegmentId segment : write.dropped_segments) DropSegment(segment);
+  for (const LogDrop& drop : write.log_drops) {
+    auto& log = files_[drop.segment].log;
+    log.erase(log.begin(), log.lower_bound(drop.before));
+  }
   for (const LogAppend& append : write.log) {
     files_[append.segment].log[append.position] = append.batch;
   }
@@ -113,7 +171,8 @@ absl::Status MemoryStore::Commit(const StoreWrite& write) {
   Lock lock(disk_->mutex_);
   RETURN_IF_ERROR(CheckAlive());
   RETURN_IF_ERROR(failed_);
-  if (disk_->is_full_) return absl::ResourceExhaustedError("memory store: no room");
+  if (disk_->is_full_ && !write.MakesRoom())
+    return absl::ResourceExhaustedError("memory store: no room");
   if (!disk_->write_error_.ok()) return Fail(std::exchange(disk_->write_error_, absl::OkStatus()));
   if (!disk_->sync_error_.ok()) {
     disk_->unsynced_.push_back(write);
@@ -147,13 +206,15 @@ absl::StatusOr<std::optional<LogHighWater>> MemoryStore::LoadHighWater(SegmentId
 }
 
 absl::Status MemoryStore::ScanLog(
-    SegmentId segment,
+    SegmentId segment, LogPosition from,
     const std::function<void(LogPosition, std::shared_ptr<const std::string>)>& visit) {
   std::map<LogPosition, std::shared_ptr<const std::string>> log;
   {
     Lock lock(disk_->mutex_);
     RETURN_IF_ERROR(CheckAlive());
-    if (const MemoryDisk::SegmentFiles* files = FindFiles(segment)) log = files->log;
+    if (const MemoryDisk::SegmentFiles* files = FindFiles(segment)) {
+      log.insert(files->log.lower_bound(from), files->log.end());
+    }
   }
   for (const auto& [position, batch] : log) visit(position, batch);
   return absl::OkStatus();
@@ -199,8 +260,66 @@ absl::Status MemoryStore::WritePage(SegmentId segment, PageNo page, const page::
   Lock lock(disk_->mutex_);
   RETURN_IF_ERROR(CheckAlive());
   RETURN_IF_ERROR(failed_);
-  disk_->pages_[{segment, page}][image.lsn] = {image.bytes,
-                                               PageCrc(segment, page, image.lsn, image.bytes)};
+  const PageNo to = std::exchange(disk_->misdirect_to_, std::nullopt).value_or(page);
+  disk_->pages_[{segment, to}][image.lsn] = {image.bytes,
+                                             PageCrc(segment, page, image.lsn, image.bytes)};
+  disk_->dirty_pages_.insert({segment, to});
+  return absl::OkStatus();
+}
+
+absl::Status MemoryStore::FlushPages() {
+  Lock lock(disk_->mutex_);
+  RETURN_IF_ERROR(CheckAlive());
+  RETURN_IF_ERROR(failed_);
+  if (!disk_->flush_error_.ok()) return Fail(std::exchange(disk_->flush_error_, absl::OkStatus()));
+  disk_->FlushPages();
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<PageNo>> MemoryStore::ListPages(SegmentId segment, PageNo from,
+                                                           size_t limit) {
+  Lock lock(disk_->mutex_);
+  RETURN_IF_ERROR(CheckAlive());
+  std::vector<PageNo> pages;
+  for (auto it = disk_->pages_.lower_bound({segment, from});
+       it != disk_->pages_.end() && it->first.first == segment && pages.size() < limit; ++it) {
+    pages.push_back(it->first.second);
+  }
+  return pages;
+}
+
+absl::StatusOr<std::optional<PageNo>> MemoryStore::ScanPages(
+    SegmentId segment, PageNo from, size_t limit,
+    const std::function<void(PageNo, Lsn, const absl::StatusOr<page::PageImage>&)>& visit) {
+  MemoryDisk::Pages pages;
+  std::optional<PageNo> next;
+  {
+    Lock lock(disk_->mutex_);
+    RETURN_IF_ERROR(CheckAlive());
+    auto it = disk_->pages_.lower_bound({segment, from});
+    for (; it != disk_->pages_.end() && it->first.first == segment && pages.size() < limit; ++it) {
+      pages.insert(*it);
+    }
+    if (it != disk_->pages_.end() && it->first.first == segment) next = it->first.second;
+  }
+  for (const auto& [key, versions] : pages) {
+    for (auto it = versions.rbegin(); it != versions.rend(); ++it) {
+      const auto& [lsn, stored] = *it;
+      visit(key.second, lsn, CheckPage(segment, key.second, lsn, stored.crc, stored.bytes));
+    }
+  }
+  return next;
+}
+
+absl::Status MemoryStore::DropPageVersions(SegmentId segment, PageNo page, Lsn below) {
+  Lock lock(disk_->mutex_);
+  RETURN_IF_ERROR(CheckAlive());
+  RETURN_IF_ERROR(failed_);
+  const auto versions = disk_->pages_.find({segment, page});
+  if (versions == disk_->pages_.end()) return absl::OkStatus();
+  versions->second.erase(versions->second.begin(), versions->second.lower_bound(below));
+  if (versions->second.empty()) disk_->pages_.erase(versions);
+  disk_->dirty_pages_.insert({segment, page});
   return absl::OkStatus();
 }
 

@@ -10,6 +10,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -35,10 +36,17 @@ class MemoryDisk {
   // Flips one bit of a stored batch or page version; false if there is none.
   bool DamageBatch(SegmentId segment, LogPosition position, size_t byte);
   bool DamagePage(SegmentId segment, PageNo page, Lsn lsn, size_t byte);
-  // Drops a stored batch without a trace.
+  // Drops a stored batch or page version without a trace.
   bool LoseBatch(SegmentId segment, LogPosition position);
+  bool LosePage(SegmentId segment, PageNo page, Lsn lsn);
+  // The next WritePage reports success, but its bytes land where that LSN of page `to` of the same
+  // segment lies, and over what is there.
+  void MisdirectNextPage(PageNo to);
+  // The next FlushPages fails; what was to be flushed is lost at a crash.
+  void FailNextFlush(absl::Status error);
 
-  // Power loss: everything not synced is gone. The store that was open answers nothing but errors.
+  // Power loss: everything not synced is gone, page versions not flushed among it. The store that
+  // was open answers nothing but errors.
   void Crash();
 
  private:
@@ -55,18 +63,26 @@ class MemoryDisk {
     std::map<LogPosition, std::shared_ptr<const std::string>> log;
   };
   using Files = std::map<SegmentId, SegmentFiles>;
-  using Pages = std::map<std::pair<SegmentId, PageNo>, std::map<Lsn, StoredPage>>;
+  using PageKey = std::pair<SegmentId, PageNo>;
+  using Versions = std::map<Lsn, StoredPage>;
+  using Pages = std::map<PageKey, Versions>;
 
   // With mutex_ held.
   void Apply(const StoreWrite& write);
+  void DropSegment(SegmentId segment);
+  void FlushPages();
+  StoredPage* FindPage(Pages* pages, SegmentId segment, PageNo page, Lsn lsn);
   uint64_t Boot();
 
   std::mutex mutex_;
   Files files_;
-  Pages pages_;                       // never synced
+  Pages pages_;                       // as a reader sees them
+  Pages flushed_pages_;               // as a crash leaves them
+  std::set<PageKey> dirty_pages_;     // where the two differ
   std::vector<StoreWrite> unsynced_;  // written, but their sync failed
   uint64_t boots_ = 0;                // the store of an earlier boot is dead
-  absl::Status write_error_, sync_error_;
+  absl::Status write_error_, sync_error_, flush_error_;
+  std::optional<PageNo> misdirect_to_;
   bool is_full_ = false;
   std::function<void(const StoreWrite&)> hook_;
 };
@@ -82,7 +98,7 @@ class MemoryStore : public SegmentStore {
   absl::StatusOr<std::vector<SegmentState>> LoadStates() override;
   absl::StatusOr<std::optional<LogHighWater>> LoadHighWater(SegmentId segment) override;
   absl::Status ScanLog(
-      SegmentId segment,
+      SegmentId segment, LogPosition from,
       const std::function<void(LogPosition, std::shared_ptr<const std::string>)>& visit) override;
   absl::StatusOr<std::string> ReadBatch(SegmentId segment, LogPosition position) override;
   absl::StatusOr<std::string> ReadRecord(SegmentId segment, LogPosition position, uint32_t offset,
@@ -90,6 +106,14 @@ class MemoryStore : public SegmentStore {
   absl::StatusOr<std::optional<page::PageImage>> ReadPage(SegmentId segment, PageNo page,
                                                           Lsn at_or_below) override;
   absl::Status WritePage(SegmentId segment, PageNo page, const page::PageImage& image) override;
+  absl::Status FlushPages() override;
+  absl::StatusOr<std::vector<PageNo>> ListPages(SegmentId segment, PageNo from,
+                                                size_t limit) override;
+  absl::StatusOr<std::optional<PageNo>> ScanPages(
+      SegmentId segment, PageNo from, size_t limit,
+      const std::function<void(PageNo, Lsn, const absl::StatusOr<page::PageImage>&)>& visit)
+      override;
+  absl::Status DropPageVersions(SegmentId segment, PageNo page, Lsn below) override;
 
  private:
   absl::Status CheckAlive() const;  // with disk_->mutex_ held

@@ -34,6 +34,50 @@ TEST_F(MemoryStoreTest, CrashKeepsCommitsAndDropsPages) {
   EXPECT_EQ(*next.ReadPage(segment_, PageNo(3), Lsn(5)), std::nullopt);
 }
 
+TEST_F(MemoryStoreTest, CrashKeepsFlushedPagesAndBringsDroppedVersionsBack) {
+  ASSERT_TRUE(store_.WritePage(segment_, PageNo(3), {Lsn(5), "flushed"}).ok());
+  ASSERT_TRUE(store_.FlushPages().ok());
+  ASSERT_TRUE(store_.WritePage(segment_, PageNo(3), {Lsn(6), "lost"}).ok());
+  ASSERT_TRUE(store_.DropPageVersions(segment_, PageNo(3), Lsn(6)).ok());
+  EXPECT_EQ(*store_.ReadPage(segment_, PageNo(3), Lsn(5)), std::nullopt);
+  disk_->Crash();
+  MemoryStore next(disk_);
+  EXPECT_EQ((*next.ReadPage(segment_, PageNo(3), Lsn(9)))->bytes, "flushed");
+}
+
+TEST_F(MemoryStoreTest, AFailedFlushIsForEver) {
+  ASSERT_TRUE(store_.WritePage(segment_, PageNo(3), {Lsn(5), "page"}).ok());
+  disk_->FailNextFlush(absl::UnavailableError("EIO"));
+  EXPECT_EQ(store_.FlushPages(), absl::UnavailableError("EIO"));
+  EXPECT_EQ(store_.FlushPages(), absl::UnavailableError("EIO"));
+  EXPECT_EQ(store_.Commit(Batch(1)), absl::UnavailableError("EIO"));
+  disk_->Crash();
+  MemoryStore next(disk_);
+  EXPECT_EQ(*next.ReadPage(segment_, PageNo(3), Lsn(9)), std::nullopt);
+}
+
+TEST_F(MemoryStoreTest, DamageToPagesOutlivesACrash) {
+  for (const uint64_t page : {3, 4, 5}) {
+    ASSERT_TRUE(store_.WritePage(segment_, PageNo(page), {Lsn(5), "page"}).ok());
+  }
+  ASSERT_TRUE(store_.FlushPages().ok());
+  ASSERT_TRUE(disk_->DamagePage(segment_, PageNo(3), Lsn(5), 0));
+  ASSERT_TRUE(disk_->LosePage(segment_, PageNo(4), Lsn(5)));
+  disk_->MisdirectNextPage(PageNo(5));
+  ASSERT_TRUE(store_.WritePage(segment_, PageNo(6), {Lsn(5), "elsewhere"}).ok());
+  ASSERT_TRUE(store_.FlushPages().ok());
+  disk_->Crash();
+  MemoryStore next(disk_);
+  std::map<uint64_t, absl::StatusCode> found;
+  const auto end = next.ScanPages(segment_, PageNo(0), 100, [&](PageNo page, Lsn, const auto& v) {
+    found[page.value()] = v.status().code();
+  });
+  EXPECT_EQ(*end, std::nullopt);
+  const std::map<uint64_t, absl::StatusCode> expected = {{3, absl::StatusCode::kDataLoss},
+                                                         {5, absl::StatusCode::kDataLoss}};
+  EXPECT_EQ(found, expected);
+}
+
 TEST_F(MemoryStoreTest, AFailedWriteIsForEver) {
   disk_->FailNextWrite(absl::UnavailableError("EIO"));
   EXPECT_EQ(store_.Commit(Batch(1)), absl::UnavailableError("EIO"));

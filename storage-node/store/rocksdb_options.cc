@@ -19,6 +19,8 @@ rocksdb::BlockBasedTableOptions TableOptions(const std::shared_ptr<rocksdb::Cach
   table.block_size = 16 << 10;
   table.cache_index_and_filter_blocks = true;  // within the bound of the cache
   table.pin_l0_filter_and_index_blocks_in_cache = true;
+  // The index names the last key of each block, so that the end of a damaged block can be found.
+  table.index_shortening = rocksdb::BlockBasedTableOptions::IndexShorteningMode::kNoShortening;
   return table;
 }
 
@@ -72,6 +74,7 @@ std::vector<rocksdb::ColumnFamilyDescriptor> Families(const RocksDbStoreOptions&
   rocksdb::BlockBasedTableOptions page_table = table;
   page_table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
   page_table.whole_key_filtering = false;
+  page_table.block_size = 512;  // every version is its own block: damage to one is damage to one
   auto pages = FamilyOptions(options.page_memtable_bytes, page_table);
   pages.prefix_extractor.reset(rocksdb::NewFixedPrefixTransform(kPagePrefixBytes));
   pages.memtable_prefix_bloom_size_ratio = 0.05;

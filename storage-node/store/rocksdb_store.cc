@@ -1,6 +1,7 @@
 // See rocksdb_store.h.
 #include "storage-node/store/rocksdb_store.h"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <mutex>
@@ -10,6 +11,7 @@
 #include "common/base/check.h"
 #include "common/base/status.h"
 #include "common/base/text.h"
+#include "rocksdb/convenience.h"
 #include "rocksdb/db.h"
 #include "rocksdb/listener.h"
 #include "storage-node/store/data_directory.h"
@@ -18,6 +20,9 @@
 
 namespace sextant::storage {
 namespace {
+
+constexpr Lsn kMaxLsn{UINT64_MAX};
+constexpr PageNo kMaxPage{UINT64_MAX};
 
 rocksdb::Slice AsSlice(std::string_view bytes) { return {bytes.data(), bytes.size()}; }
 std::string_view AsView(const rocksdb::Slice& slice) { return {slice.data(), slice.size()}; }
@@ -72,6 +77,8 @@ class RocksDbStore : public SegmentStore {
         families_(std::move(families)) {
     sync_.sync = true;
     no_wal_.disableWAL = true;
+    walk_.total_order_seek = true;  // from page to page, across prefixes
+    walk_.fill_cache = false;
   }
 
   ~RocksDbStore() override {
@@ -83,7 +90,7 @@ class RocksDbStore : public SegmentStore {
   absl::StatusOr<std::vector<SegmentState>> LoadStates() override;
   absl::StatusOr<std::optional<LogHighWater>> LoadHighWater(SegmentId segment) override;
   absl::Status ScanLog(
-      SegmentId segment,
+      SegmentId segment, LogPosition from,
       const std::function<void(LogPosition, std::shared_ptr<const std::string>)>& visit) override;
   absl::StatusOr<std::string> ReadBatch(SegmentId segment, LogPosition position) override;
   absl::StatusOr<std::string> ReadRecord(SegmentId segment, LogPosition position, uint32_t offset,
@@ -91,9 +98,20 @@ class RocksDbStore : public SegmentStore {
   absl::StatusOr<std::optional<page::PageImage>> ReadPage(SegmentId segment, PageNo page,
                                                           Lsn at_or_below) override;
   absl::Status WritePage(SegmentId segment, PageNo page, const page::PageImage& image) override;
+  absl::Status FlushPages() override;
+  absl::StatusOr<std::vector<PageNo>> ListPages(SegmentId segment, PageNo from,
+                                                size_t limit) override;
+  absl::StatusOr<std::optional<PageNo>> ScanPages(
+      SegmentId segment, PageNo from, size_t limit,
+      const std::function<void(PageNo, Lsn, const absl::StatusOr<page::PageImage>&)>& visit)
+      override;
+  absl::Status DropPageVersions(SegmentId segment, PageNo page, Lsn below) override;
 
  private:
   absl::Status CheckRoom(uint64_t bytes) const;
+  void DropSegment(SegmentId segment, rocksdb::WriteBatch* batch) const;
+  absl::Status DropFiles(Family which, const std::string& begin, const std::string& end);
+  PageNo LastPage(SegmentId segment) const;
   // Keeps a failed write for ever.
   absl::Status Written(const rocksdb::Status& status, std::string_view doing);
   rocksdb::ColumnFamilyHandle* family(Family which) const { return families_[which]; }
@@ -104,6 +122,7 @@ class RocksDbStore : public SegmentStore {
   const std::vector<rocksdb::ColumnFamilyHandle*> families_;
   rocksdb::WriteOptions sync_;
   rocksdb::WriteOptions no_wal_;
+  rocksdb::ReadOptions walk_;  // of many pages
 };
 
 absl::Status RocksDbStore::CheckRoom(uint64_t bytes) const {
@@ -127,6 +146,10 @@ absl::Status RocksDbStore::Written(const rocksdb::Status& status, std::string_vi
 absl::Status RocksDbStore::Commit(const StoreWrite& write) {
   RETURN_IF_ERROR(first_error_->Get());
   rocksdb::WriteBatch batch;
+  for (const SegmentId segment : write.dropped_segments) DropSegment(segment, &batch);
+  for (const LogDrop& drop : write.log_drops) {
+    batch.DeleteRange(family(kLog), SegmentKey(drop.segment), LogKey(drop.segment, drop.before));
+  }
   for (const LogAppend& append : write.log) {
     batch.Put(family(kLog), LogKey(append.segment, append.position), AsSlice(*append.batch));
   }
@@ -136,8 +159,36 @@ absl::Status RocksDbStore::Commit(const StoreWrite& write) {
   for (const SegmentState& state : write.states) {
     batch.Put(family(kMeta), SegmentKey(state.segment), EncodeState(state));
   }
-  RETURN_IF_ERROR(CheckRoom(batch.GetDataSize()));
-  return Written(db_->Write(sync_, &batch), "commit");
+  if (!write.MakesRoom()) RETURN_IF_ERROR(CheckRoom(batch.GetDataSize()));
+  RETURN_IF_ERROR(Written(db_->Write(sync_, &batch), "commit"));
+  for (const SegmentId segment : write.dropped_segments) {
+    RETURN_IF_ERROR(DropFiles(kLog, SegmentKey(segment), SegmentEndKey(segment)));
+    RETURN_IF_ERROR(DropFiles(kPages, SegmentKey(segment), SegmentEndKey(segment)));
+  }
+  for (const LogDrop& drop : write.log_drops) {
+    RETURN_IF_ERROR(DropFiles(kLog, SegmentKey(drop.segment), LogKey(drop.segment, drop.before)));
+  }
+  return absl::OkStatus();
+}
+
+void RocksDbStore::DropSegment(SegmentId segment, rocksdb::WriteBatch* batch) const {
+  const std::string begin = SegmentKey(segment);
+  const std::string end = SegmentEndKey(segment);
+  batch->Delete(family(kMeta), begin);
+  batch->Delete(family(kHighWater), begin);
+  batch->DeleteRange(family(kLog), begin, end);
+  batch->DeleteRange(family(kPages), begin, end);
+}
+
+// Table files that hold nothing but what a range tombstone covers go at once, unread. Without it
+// their room would come back only when compaction happens to get there. The tombstone that was
+// just written covers all that lay below those files, so nothing comes to light again.
+absl::Status RocksDbStore::DropFiles(Family which, const std::string& begin,
+                                     const std::string& end) {
+  const rocksdb::Slice from(begin), to(end);
+  return Written(rocksdb::DeleteFilesInRange(db_.get(), family(which), &from, &to,
+                                             /*include_end=*/false),
+                 "drop table files");
 }
 
 absl::StatusOr<std::vector<SegmentState>> RocksDbStore::LoadStates() {
@@ -161,14 +212,14 @@ absl::StatusOr<std::optional<LogHighWater>> RocksDbStore::LoadHighWater(SegmentI
 }
 
 absl::Status RocksDbStore::ScanLog(
-    SegmentId segment,
+    SegmentId segment, LogPosition from,
     const std::function<void(LogPosition, std::shared_ptr<const std::string>)>& visit) {
   ASSIGN_OR_RETURN(const std::optional<LogHighWater> mark, LoadHighWater(segment));
   rocksdb::ReadOptions read;
   read.readahead_size = 1 << 20;
   read.fill_cache = false;
   const std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(read, family(kLog)));
-  LogPosition next(1);
+  LogPosition next = from;
   it->Seek(LogKey(segment, next));
   while (true) {
     LogPosition position;
@@ -232,6 +283,95 @@ absl::Status RocksDbStore::WritePage(SegmentId segment, PageNo page, const page:
   batch.Put(family(kPages), rocksdb::SliceParts(&key_part, 1),
             rocksdb::SliceParts(value_parts.data(), static_cast<int>(value_parts.size())));
   return Written(db_->Write(no_wal_, &batch), "store page version");
+}
+
+absl::Status RocksDbStore::FlushPages() {
+  RETURN_IF_ERROR(first_error_->Get());
+  return Written(db_->Flush({}, family(kPages)), "flush page versions");
+}
+
+// Where a walk through damage ends at the latest: the last page that the segment can have.
+PageNo RocksDbStore::LastPage(SegmentId segment) const {
+  std::string value;
+  if (!db_->Get({}, family(kMeta), SegmentKey(segment), &value).ok()) return kMaxPage;
+  const absl::StatusOr<SegmentState> state = DecodeState(SegmentKey(segment), value);
+  if (!state.ok()) return kMaxPage;
+  return PageNo((uint64_t{segment.pg.value()} + 1) * state->descriptor.geometry.pages_per_pg - 1);
+}
+
+absl::StatusOr<std::vector<PageNo>> RocksDbStore::ListPages(SegmentId segment, PageNo from,
+                                                            size_t limit) {
+  const std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(walk_, family(kPages)));
+  std::vector<PageNo> pages;
+  for (PageNo next = from; pages.size() < limit; next = pages.back().Next()) {
+    it->Seek(PageKey(segment, next, kMaxLsn));
+    PageNo page;
+    Lsn lsn;
+    if (it->Valid()) {
+      if (!ParsePageKey(AsView(it->key()), segment, &page, &lsn)) break;
+      pages.push_back(page);
+    } else if (it->status().IsCorruption() && next <= LastPage(segment)) {
+      pages.push_back(next);  // a damaged block: it may hold this page
+    } else {
+      RETURN_IF_ERROR(FromRocks(it->status(), "list pages"));
+      break;
+    }
+  }
+  return pages;
+}
+
+absl::StatusOr<std::optional<PageNo>> RocksDbStore::ScanPages(
+    SegmentId segment, PageNo from, size_t limit,
+    const std::function<void(PageNo, Lsn, const absl::StatusOr<page::PageImage>&)>& visit) {
+  const std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(walk_, family(kPages)));
+  PageNo page = from;
+  std::optional<PageNo> visited;  // the last one, to count pages and not versions
+  size_t pages = 0;
+  it->Seek(PageKey(segment, page, kMaxLsn));
+  while (true) {
+    Lsn lsn;
+    absl::StatusOr<page::PageImage> image;
+    const bool is_found = it->Valid();
+    if (is_found) {
+      if (!ParsePageKey(AsView(it->key()), segment, &page, &lsn)) return std::nullopt;
+      image = DecodePage(segment, page, lsn, AsView(it->value()));
+    } else if (it->status().IsCorruption() && page <= LastPage(segment)) {
+      image = FromRocks(it->status(), Text("scan page ", page));
+    } else {
+      RETURN_IF_ERROR(FromRocks(it->status(), "scan pages"));
+      return std::nullopt;
+    }
+    if (visited != page && pages++ == limit) return page;
+    visited = page;
+    visit(page, lsn, image);
+    if (is_found) {
+      it->Next();
+    } else {  // on to the first page behind the damaged block, number by number
+      page = page.Next();
+      it->Seek(PageKey(segment, page, kMaxLsn));
+    }
+  }
+}
+
+absl::Status RocksDbStore::DropPageVersions(SegmentId segment, PageNo page, Lsn below) {
+  RETURN_IF_ERROR(first_error_->Get());
+  if (below == Lsn()) return absl::OkStatus();
+  const std::string begin = PageKey(segment, page, Lsn(below.value() - 1));
+  rocksdb::WriteBatch batch;
+  const std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(walk_, family(kPages)));
+  Lsn lsn;
+  for (it->Seek(begin); it->Valid() && ParsePageKey(AsView(it->key()), segment, page, &lsn);
+       it->Next()) {
+    // One by one: a range tombstone per page would make every later read slower.
+    batch.Delete(family(kPages), it->key());
+  }
+  if (it->status().IsCorruption()) {
+    batch.DeleteRange(family(kPages), begin, PageKey(segment, page.Next(), kMaxLsn));
+  } else {
+    RETURN_IF_ERROR(FromRocks(it->status(), Text("drop versions of page ", page)));
+  }
+  if (batch.Count() == 0) return absl::OkStatus();
+  return Written(db_->Write(no_wal_, &batch), "drop page versions");
 }
 
 absl::Status OpenError(const rocksdb::Status& status, const DataDirectory& directory) {

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <set>
 #include <sstream>
 
 #include "common/base/prng.h"
@@ -51,10 +52,11 @@ class RocksDbStoreTest : public ::testing::Test {
     write.high_water.push_back({segment_, LogPosition(position), Lsn(position)});
     return store_->Commit(write);
   }
-  std::map<uint64_t, std::string> Scan() {
+  std::map<uint64_t, std::string> Scan(LogPosition from = LogPosition(1)) {
     std::map<uint64_t, std::string> found;
     const absl::Status status = store_->ScanLog(
-        segment_, [&](LogPosition position, auto bytes) { found[position.value()] = *bytes; });
+        segment_, from,
+        [&](LogPosition position, auto bytes) { found[position.value()] = *bytes; });
     EXPECT_TRUE(status.ok()) << status;
     return found;
   }
@@ -236,6 +238,93 @@ TEST_F(RocksDbStoreTest, DamageInATableIsNeverSilent) {
             absl::StatusCode::kDataLoss);
 }
 
+TEST_F(RocksDbStoreTest, FlushedPagesSurviveAPowerLoss) {
+  UseFaults();
+  Prng prng(3);
+  ASSERT_TRUE(Open().ok());
+  for (uint64_t page = 0; page < 50; ++page) {
+    ASSERT_TRUE(store_->WritePage(segment_, PageNo(page), {Lsn(10), Text("page ", page)}).ok());
+  }
+  ASSERT_TRUE(store_->FlushPages().ok());
+  ASSERT_TRUE(store_->WritePage(segment_, PageNo(50), {Lsn(11), "not flushed"}).ok());
+  faults_->Crash();
+  store_.reset();
+  faults_->DropUnsynced(&prng);
+  ASSERT_TRUE(Open().ok());
+  EXPECT_EQ(store_->ListPages(segment_, PageNo(0), 100)->size(), 50u);
+  EXPECT_EQ((*store_->ReadPage(segment_, PageNo(49), Lsn(10)))->bytes, "page 49");
+}
+
+TEST_F(RocksDbStoreTest, AFailedFlushOfPagesIsForEver) {
+  UseFaults();
+  ASSERT_TRUE(Open().ok());
+  ASSERT_TRUE(store_->WritePage(segment_, PageNo(1), {Lsn(10), "page"}).ok());
+  faults_->FailNextSync(".sst");
+  const absl::Status first = store_->FlushPages();
+  EXPECT_EQ(first.code(), absl::StatusCode::kUnavailable) << first;
+  EXPECT_EQ(store_->FlushPages(), first);
+  EXPECT_EQ(Append(1, "refused"), first);
+}
+
+TEST_F(RocksDbStoreTest, AScanReportsDamagedPagesAndGoesOn) {
+  ASSERT_TRUE(Open().ok());
+  SegmentState state{.segment = segment_};
+  state.descriptor = {segment_.volume, {8192, 100, 4, GeometryEpoch(1)}};
+  ASSERT_TRUE(store_->Commit({.states = {state}}).ok());
+  Prng prng(6);
+  std::map<uint64_t, std::string> written;
+  for (uint64_t page = 300; page < 400; ++page) {
+    written[page] = Noise(&prng, 6000);
+    ASSERT_TRUE(store_->WritePage(segment_, PageNo(page), {Lsn(page), written[page]}).ok());
+  }
+  const SegmentId neighbour{segment_.volume, PgId(4)};
+  ASSERT_TRUE(store_->WritePage(neighbour, PageNo(400), {Lsn(1), "neighbour"}).ok());
+  store_.reset();
+  ASSERT_TRUE(Damage(Files(".sst"), written[340].substr(100, 50)));
+  ASSERT_TRUE(Damage(Files(".sst"), written[399].substr(100, 50)));
+  ASSERT_TRUE(Open().ok());
+  std::set<uint64_t> damaged, whole;
+  std::optional<PageNo> next = PageNo(0);
+  for (int portions = 0; next && portions < 100; ++portions) {
+    const auto scanned = store_->ScanPages(
+        segment_, *next, 7, [&](PageNo page, Lsn, const absl::StatusOr<page::PageImage>& image) {
+          if (image.ok()) EXPECT_EQ(image->bytes, written[page.value()]);
+          if (!image.ok()) EXPECT_EQ(image.status().code(), absl::StatusCode::kDataLoss);
+          (image.ok() ? whole : damaged).insert(page.value());
+        });
+    ASSERT_TRUE(scanned.ok()) << scanned.status();
+    next = *scanned;
+  }
+  EXPECT_EQ(next, std::nullopt);
+  EXPECT_TRUE(damaged.contains(340) && damaged.contains(399));
+  EXPECT_LT(damaged.size(), 6u);  // and perhaps the neighbours
+  EXPECT_GT(whole.size(), 95u);
+  std::set<uint64_t> all = whole;
+  all.insert(damaged.begin(), damaged.end());
+  const auto listed = store_->ListPages(segment_, PageNo(0), 1000);
+  ASSERT_TRUE(listed.ok()) << listed.status();
+  for (uint64_t page = 300; page < 400; ++page) {
+    EXPECT_TRUE(all.contains(page)) << page;
+    EXPECT_THAT(*listed, ::testing::Contains(PageNo(page)));
+  }
+  EXPECT_EQ(store_->ReadPage(segment_, PageNo(340), Lsn(999)).status().code(),
+            absl::StatusCode::kDataLoss);
+}
+
+TEST_F(RocksDbStoreTest, DroppedLogGivesItsRoomBack) {
+  options_.log_memtable_bytes = 64 << 10;
+  ASSERT_TRUE(Open().ok());
+  Prng prng(9);
+  for (uint64_t i = 1; i <= 1000; ++i) ASSERT_TRUE(Append(i, Noise(&prng, 6000)).ok());
+  ASSERT_TRUE(store_->Commit({.log_drops = {{segment_, LogPosition(1000)}}}).ok());
+  // What DeleteFilesInRange leaves, files of the youngest level, goes with the next compactions.
+  for (uint64_t i = 1001; i <= 1100; ++i) ASSERT_TRUE(Append(i, Noise(&prng, 6000)).ok());
+  store_.reset();
+  ASSERT_TRUE(Open().ok());
+  EXPECT_EQ(Scan(LogPosition(1000)).size(), 101u);
+  EXPECT_EQ(Scan().size(), 101u);
+}
+
 TEST_F(RocksDbStoreTest, AMissingStoreIsNotReplacedByAnEmptyOne) {
   ASSERT_TRUE(Open().ok());
   for (uint64_t i = 1; i <= 20; ++i) ASSERT_TRUE(Append(i, "bytes").ok());
@@ -274,7 +363,7 @@ TEST_F(RocksDbStoreTest, ACreationCutShortIsTakenUpAgain) {
   ASSERT_TRUE(Append(1, "kept").ok());
   store_.reset();
   std::ofstream(options_.directory + "/SEXTANT")  // crashed before the store was known to be whole
-      << "kind: sextant-storage-node\nformat: 1\nnode: az1-a\nzone: az1\nstate: creating\n";
+      << "kind: sextant-storage-node\nformat: 2\nnode: az1-a\nzone: az1\nstate: creating\n";
   ASSERT_TRUE(Open().ok());
   EXPECT_EQ(Scan().size(), 1u);
   std::ostringstream marker;

@@ -97,6 +97,9 @@ void EncodeStateBody(const SegmentState& state, std::string* out) {
     PutVarint(out, truncation.vdl.value());
     PutVarint(out, truncation.upper.value());
   }
+  PutVarint(out, state.first_position.value());
+  PutVarint(out, state.log_start.value());
+  PutVarint(out, state.read_floor.value());
 }
 
 void DecodeStateBody(Reader* in, SegmentState* state) {
@@ -123,6 +126,9 @@ void DecodeStateBody(Reader* in, SegmentState* state) {
     truncation.upper = Lsn(in->Varint());
     state->truncations.push_back(truncation);
   }
+  state->first_position = LogPosition(in->Varint());
+  state->log_start = Lsn(in->Varint());
+  state->read_floor = Lsn(in->Varint());
 }
 
 }  // namespace
@@ -140,6 +146,10 @@ std::string LogKey(SegmentId segment, LogPosition position) {
   return key;
 }
 
+std::string SegmentEndKey(SegmentId segment) {
+  return SegmentKey(segment) + std::string(kPagePrefixBytes, '\xff');
+}
+
 std::string PageKey(SegmentId segment, PageNo page, Lsn lsn) {
   std::string key = SegmentKey(segment);
   PutBigEndian(&key, page.value(), 8);
@@ -154,12 +164,17 @@ bool ParseLogKey(std::string_view key, SegmentId segment, LogPosition* position)
   return true;
 }
 
-bool ParsePageKey(std::string_view key, SegmentId segment, PageNo page, Lsn* lsn) {
+bool ParsePageKey(std::string_view key, SegmentId segment, PageNo* page, Lsn* lsn) {
   if (key.size() != kPagePrefixBytes + 8) return false;
-  const std::string prefix = PageKey(segment, page, Lsn(0)).substr(0, kPagePrefixBytes);
-  if (key.substr(0, kPagePrefixBytes) != prefix) return false;
+  if (key.substr(0, kSegmentKeyBytes) != SegmentKey(segment)) return false;
+  *page = PageNo(GetBigEndian(key.substr(kSegmentKeyBytes, 8)));
   *lsn = Lsn(~GetBigEndian(key.substr(kPagePrefixBytes)));
   return true;
+}
+
+bool ParsePageKey(std::string_view key, SegmentId segment, PageNo page, Lsn* lsn) {
+  PageNo found;
+  return ParsePageKey(key, segment, &found, lsn) && found == page;
 }
 
 std::string EncodeState(const SegmentState& state) {

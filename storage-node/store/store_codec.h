@@ -19,18 +19,22 @@ namespace sextant::storage {
 
 // Of the whole directory: in its marker file and in every segment state. A binary opens its own
 // only.
-inline constexpr uint32_t kDirectoryFormat = 1;
+inline constexpr uint32_t kDirectoryFormat = 2;
 
 inline constexpr size_t kSegmentKeyBytes = 12;  // volume, pg
 inline constexpr size_t kPagePrefixBytes = 20;  // volume, pg, page
 
 std::string SegmentKey(SegmentId segment);
 std::string LogKey(SegmentId segment, LogPosition position);
+// Above every key of the segment, below every key of the next one.
+std::string SegmentEndKey(SegmentId segment);
 // Versions of one page lie newest first: the key ends in the complement of the LSN.
 std::string PageKey(SegmentId segment, PageNo page, Lsn lsn);
 
 // The position of a log key of `segment`; false if the key is not one.
 bool ParseLogKey(std::string_view key, SegmentId segment, LogPosition* position);
+// Page and LSN of a version's key; false if the key is not one of `segment`.
+bool ParsePageKey(std::string_view key, SegmentId segment, PageNo* page, Lsn* lsn);
 // The LSN of a version of that page; false if the key is not one.
 bool ParsePageKey(std::string_view key, SegmentId segment, PageNo page, Lsn* lsn);
 

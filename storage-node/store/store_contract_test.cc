@@ -77,11 +77,11 @@ class StoreContractTest : public ::testing::TestWithParam<Kind> {
     write.high_water.push_back({segment, LogPosition(position), Lsn(position * 10)});
     return store_->Commit(write);
   }
-  std::vector<std::string> Scan(SegmentId segment) {
+  std::vector<std::string> Scan(SegmentId segment, LogPosition from = LogPosition(1)) {
     std::vector<std::string> found;
-    const absl::Status status = store_->ScanLog(segment, [&](LogPosition position, auto bytes) {
-      found.push_back(Text(position, "=", *bytes));
-    });
+    const absl::Status status = store_->ScanLog(
+        segment, from,
+        [&](LogPosition position, auto bytes) { found.push_back(Text(position, "=", *bytes)); });
     EXPECT_TRUE(status.ok()) << status;
     return found;
   }
@@ -94,6 +94,16 @@ class StoreContractTest : public ::testing::TestWithParam<Kind> {
     EXPECT_TRUE(image.ok()) << image.status();
     if (!image.ok() || !image->has_value()) return "none";
     return Text((*image)->lsn, "=", (*image)->bytes);
+  }
+
+  std::vector<uint64_t> Pages(SegmentId segment, uint64_t from = 0, size_t limit = 1000) {
+    const auto pages = store_->ListPages(segment, PageNo(from), limit);
+    EXPECT_TRUE(pages.ok()) << pages.status();
+    std::vector<uint64_t> found;
+    if (pages.ok()) {
+      for (const PageNo page : *pages) found.push_back(page.value());
+    }
+    return found;
   }
 
   const SegmentId a_{VolumeId(0xfedcba9876543210), PgId(0)};
@@ -116,6 +126,9 @@ SegmentState FullState(SegmentId segment) {
   state.writer = WriterId(99);
   state.truncations = {{VolumeEpoch(11), Lsn(100), Lsn(10'000'100)},
                        {VolumeEpoch(12), Lsn(20'000'000), Lsn(30'000'000)}};
+  state.first_position = LogPosition(301);
+  state.log_start = Lsn(15'000'000);
+  state.read_floor = Lsn(14'000'000);
   return state;
 }
 
@@ -199,6 +212,132 @@ TEST_P(StoreContractTest, PageVersionsAreFoundByReadPoint) {
     EXPECT_EQ(Page(a_, 6, UINT64_MAX), "none");
     Reopen();  // an orderly stop keeps page versions, in other files than before
   }
+}
+
+TEST_P(StoreContractTest, TheBeginningOfALogIsDropped) {
+  for (uint64_t position = 1; position <= 20; ++position) {
+    ASSERT_TRUE(Append(a_, position, Text("batch", position)).ok());
+  }
+  ASSERT_TRUE(Append(b_, 1, "other").ok());
+  SegmentState state = FullState(a_);
+  state.first_position = LogPosition(19);
+  ASSERT_TRUE(store_->Commit({.states = {state}, .log_drops = {{a_, state.first_position}}}).ok());
+  for (int round = 0; round < 2; ++round) {
+    EXPECT_THAT(Scan(a_, LogPosition(19)), ::testing::ElementsAre("19=batch19", "20=batch20"));
+    EXPECT_THAT(Scan(a_, LogPosition(20)), ::testing::ElementsAre("20=batch20"));
+    EXPECT_EQ(store_->ReadBatch(a_, LogPosition(18)).status().code(), absl::StatusCode::kNotFound);
+    EXPECT_THAT(Scan(b_), ::testing::ElementsAre("1=other"));
+    EXPECT_EQ((*store_->LoadHighWater(a_))->last_position, LogPosition(20));
+    EXPECT_THAT(*store_->LoadStates(), ::testing::ElementsAre(state));
+    Reopen();
+  }
+  ASSERT_TRUE(store_->Commit({.log_drops = {{a_, LogPosition(21)}}}).ok());
+  EXPECT_THAT(Scan(a_, LogPosition(21)), ::testing::IsEmpty());
+  ASSERT_TRUE(Append(a_, 21, "goes on").ok());
+  EXPECT_THAT(Scan(a_, LogPosition(21)), ::testing::ElementsAre("21=goes on"));
+}
+
+TEST_P(StoreContractTest, ADroppedSegmentLeavesNothingBehind) {
+  SegmentState state = FullState(a_);
+  for (const SegmentId segment : {a_, b_}) {
+    state.segment = segment;
+    ASSERT_TRUE(store_->Commit({.states = {state}}).ok());
+    ASSERT_TRUE(Append(segment, 1, "batch").ok());
+    ASSERT_TRUE(Keep(segment, 7, 10, "page").ok());
+    ASSERT_TRUE(store_->FlushPages().ok());
+  }
+  ASSERT_TRUE(store_->Commit({.dropped_segments = {a_}}).ok());
+  for (int round = 0; round < 2; ++round) {
+    EXPECT_THAT(*store_->LoadStates(), ::testing::ElementsAre(state));
+    EXPECT_EQ(*store_->LoadHighWater(a_), std::nullopt);
+    EXPECT_THAT(Scan(a_), ::testing::IsEmpty());
+    EXPECT_THAT(Pages(a_), ::testing::IsEmpty());
+    EXPECT_EQ(Page(a_, 7, UINT64_MAX), "none");
+    EXPECT_THAT(Scan(b_), ::testing::ElementsAre("1=batch"));
+    EXPECT_EQ(Page(b_, 7, UINT64_MAX), "10=page");
+    Reopen();
+  }
+}
+
+TEST_P(StoreContractTest, ASegmentMayBeDroppedAndBegunAnewInOneWrite) {
+  ASSERT_TRUE(Append(a_, 1, "old").ok());
+  ASSERT_TRUE(Append(a_, 2, "old").ok());
+  ASSERT_TRUE(Keep(a_, 7, 10, "old").ok());
+  StoreWrite write{.dropped_segments = {a_}};
+  write.log = {{a_, LogPosition(1), Bytes("new")}};
+  write.high_water = {{a_, LogPosition(1), Lsn(99)}};
+  write.states = {FullState(a_)};
+  ASSERT_TRUE(store_->Commit(write).ok());
+  ASSERT_TRUE(Keep(a_, 8, 20, "new").ok());
+  Reopen();
+  EXPECT_THAT(Scan(a_), ::testing::ElementsAre("1=new"));
+  EXPECT_EQ((*store_->LoadHighWater(a_))->scl, Lsn(99));
+  EXPECT_THAT(*store_->LoadStates(), ::testing::ElementsAre(FullState(a_)));
+  EXPECT_THAT(Pages(a_), ::testing::ElementsAre(8));
+}
+
+TEST_P(StoreContractTest, PagesAreListedInPortions) {
+  for (const uint64_t page : {3, 4, 9, 200}) {
+    for (uint64_t lsn = 1; lsn <= 5; ++lsn) ASSERT_TRUE(Keep(a_, page, lsn, "page").ok());
+  }
+  ASSERT_TRUE(Keep(b_, 5, 1, "other segment").ok());
+  for (int round = 0; round < 2; ++round) {
+    EXPECT_THAT(Pages(a_), ::testing::ElementsAre(3, 4, 9, 200));
+    EXPECT_THAT(Pages(a_, 4, 2), ::testing::ElementsAre(4, 9));
+    EXPECT_THAT(Pages(a_, 10, 2), ::testing::ElementsAre(200));
+    EXPECT_THAT(Pages(a_, 201), ::testing::IsEmpty());
+    EXPECT_THAT(Pages(b_), ::testing::ElementsAre(5));
+    Reopen();
+  }
+}
+
+TEST_P(StoreContractTest, AScanVisitsEveryVersionOfTheNextPages) {
+  for (const uint64_t page : {3, 4, 9}) {
+    for (const uint64_t lsn : {10, 20}) ASSERT_TRUE(Keep(a_, page, lsn, Text("at", lsn)).ok());
+  }
+  ASSERT_TRUE(Keep(b_, 5, 1, "other segment").ok());
+  std::vector<std::string> found;
+  const auto visit = [&](PageNo page, Lsn lsn, const absl::StatusOr<page::PageImage>& image) {
+    ASSERT_TRUE(image.ok()) << image.status();
+    EXPECT_EQ(image->lsn, lsn);
+    found.push_back(Text(page, ":", lsn, "=", image->bytes));
+  };
+  EXPECT_EQ(*store_->ScanPages(a_, PageNo(0), 2, visit), PageNo(9));
+  EXPECT_THAT(found, ::testing::ElementsAre("3:20=at20", "3:10=at10", "4:20=at20", "4:10=at10"));
+  found.clear();
+  EXPECT_EQ(*store_->ScanPages(a_, PageNo(9), 2, visit), std::nullopt);
+  EXPECT_THAT(found, ::testing::ElementsAre("9:20=at20", "9:10=at10"));
+}
+
+TEST_P(StoreContractTest, OlderVersionsOfAPageAreDropped) {
+  for (const uint64_t page : {6, 7, 8}) {
+    for (uint64_t lsn = 1; lsn <= 5; ++lsn) ASSERT_TRUE(Keep(a_, page, lsn, Text("at", lsn)).ok());
+  }
+  ASSERT_TRUE(store_->FlushPages().ok());
+  ASSERT_TRUE(store_->DropPageVersions(a_, PageNo(7), Lsn(4)).ok());
+  ASSERT_TRUE(store_->DropPageVersions(a_, PageNo(8), Lsn(0)).ok());
+  ASSERT_TRUE(store_->DropPageVersions(a_, PageNo(100), Lsn(9)).ok());
+  for (int round = 0; round < 2; ++round) {
+    EXPECT_EQ(Page(a_, 7, 3), "none");
+    EXPECT_EQ(Page(a_, 7, 4), "4=at4");
+    EXPECT_EQ(Page(a_, 7, 9), "5=at5");
+    EXPECT_EQ(Page(a_, 6, 1), "1=at1");
+    EXPECT_EQ(Page(a_, 8, 1), "1=at1");
+    Reopen();
+  }
+  ASSERT_TRUE(store_->DropPageVersions(a_, PageNo(7), Lsn(9)).ok());
+  EXPECT_THAT(Pages(a_), ::testing::ElementsAre(6, 8));
+}
+
+TEST_P(StoreContractTest, AFullDiskStillCollectsGarbage) {
+  ASSERT_TRUE(Append(a_, 1, "batch").ok());
+  harness_->SetFull(true);
+  EXPECT_TRUE(
+      store_->Commit({.states = {FullState(a_)}, .log_drops = {{a_, LogPosition(2)}}}).ok());
+  EXPECT_TRUE(store_->Commit({.dropped_segments = {b_}}).ok());
+  StoreWrite both{.log_drops = {{a_, LogPosition(2)}}};
+  both.log = {{a_, LogPosition(2), Bytes("refused")}};
+  EXPECT_EQ(store_->Commit(both).code(), absl::StatusCode::kResourceExhausted);
 }
 
 TEST_P(StoreContractTest, FullDiskRefusesAndRecovers) {
