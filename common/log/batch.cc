@@ -1,6 +1,6 @@
 // See batch.h. Header layout: crc32c u32 | header size u16 (of what the CRC covers) | version u8 |
-// volume u64 | varints: pg, epoch, membership, vdl, pg_lsn_at_vdl, pgmrpl, record count, body
-// bytes.
+// volume u64 | varints: pg, epoch, membership, vdl, pg_lsn_at_vdl, pgmrpl, held_by_all,
+// record count, body bytes.
 #include "common/log/batch.h"
 
 #include <utility>
@@ -14,7 +14,7 @@
 namespace sextant::log {
 namespace {
 
-constexpr unsigned char kVersion = 1;
+constexpr unsigned char kVersion = 2;
 constexpr size_t kPrefixBytes = 6;  // crc and header size
 
 absl::Status Malformed(std::string_view what) { return absl::DataLossError(Text("batch: ", what)); }
@@ -29,6 +29,7 @@ std::string EncodeHeader(const BatchHeader& h) {
   PutVarint(&covered, h.vdl.value());
   PutVarint(&covered, h.pg_lsn_at_vdl.value());
   PutVarint(&covered, h.pgmrpl.value());
+  PutVarint(&covered, h.held_by_all.value());
   PutVarint(&covered, h.record_count);
   PutVarint(&covered, h.body_bytes);
   std::string out;
@@ -49,15 +50,16 @@ absl::StatusOr<BatchHeader> TakeHeader(std::string_view* in) {
                       static_cast<size_t>(static_cast<unsigned char>(size_bytes[1])) << 8;
   if (!GetBytes(in, size, &covered)) return Malformed("cut short in the header");
   if (Crc32c(covered) != crc) return Malformed("header checksum mismatch");
-  uint64_t volume, pg, epoch, membership, vdl, pg_lsn, pgmrpl, count, body;
+  uint64_t volume, pg, epoch, membership, vdl, pg_lsn, pgmrpl, held, count, body;
   if (!GetBytes(&covered, 1, &version) || static_cast<unsigned char>(version[0]) != kVersion) {
     return Malformed("unknown version: written by another release of Sextant");
   }
   if (!GetFixed64(&covered, &volume) || !GetVarint(&covered, &pg) || !GetVarint(&covered, &epoch) ||
       !GetVarint(&covered, &membership) || !GetVarint(&covered, &vdl) ||
       !GetVarint(&covered, &pg_lsn) || !GetVarint(&covered, &pgmrpl) ||
-      !GetVarint(&covered, &count) || !GetVarint(&covered, &body) || !covered.empty() ||
-      pg > UINT32_MAX || body > kMaxBatchBodyBytes || count > body / kMinRecordBytes) {
+      !GetVarint(&covered, &held) || !GetVarint(&covered, &count) || !GetVarint(&covered, &body) ||
+      !covered.empty() || pg > UINT32_MAX || body > kMaxBatchBodyBytes ||
+      count > body / kMinRecordBytes) {
     return Malformed("impossible header");
   }
   return BatchHeader{.volume = VolumeId(volume),
@@ -67,6 +69,7 @@ absl::StatusOr<BatchHeader> TakeHeader(std::string_view* in) {
                      .vdl = Lsn(vdl),
                      .pg_lsn_at_vdl = Lsn(pg_lsn),
                      .pgmrpl = Lsn(pgmrpl),
+                     .held_by_all = Lsn(held),
                      .record_count = static_cast<uint32_t>(count),
                      .body_bytes = static_cast<uint32_t>(body)};
 }

@@ -27,6 +27,7 @@ struct BatchHeader {
   Lsn vdl;                     // the volume is durable through here, as the sender knows
   Lsn pg_lsn_at_vdl;           // last LSN of this protection group at or below `vdl`
   Lsn pgmrpl;                  // nobody reads below this any more
+  Lsn held_by_all;             // every member that is waited for holds the group through here
   uint32_t record_count = 0;
   uint32_t body_bytes = 0;  // of the records that follow the header
 

@@ -35,9 +35,9 @@ RecordChain SomeChain(uint64_t seed, int mtrs) {
 
 // A batch around a body made by hand, with a header that is right about everything but the body.
 std::string WithHeader(uint64_t record_count, std::string_view body) {
-  std::string covered("\x01", 1);
+  std::string covered("\x02", 1);
   PutFixed64(&covered, 7);
-  for (uint64_t field : {0, 1, 1, 0, 0, 0}) PutVarint(&covered, field);
+  for (uint64_t field : {0, 1, 1, 0, 0, 0, 0}) PutVarint(&covered, field);
   PutVarint(&covered, record_count);
   PutVarint(&covered, body.size());
   std::string bytes;

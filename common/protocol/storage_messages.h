@@ -47,6 +47,10 @@ struct SegmentStatus {
   Lsn known_vdl;      // highest VDL it was told with a durable batch
   Lsn pg_lsn_at_vdl;  // last LSN of the protection group at or below known_vdl
   Lsn pgmrpl;
+  // Records at or below it are no longer kept as log: page versions hold their effect.
+  Lsn log_start;
+  // Below it no read is answered, whatever PGMRPL is: the segment was rebuilt from newer pages.
+  Lsn read_floor;
   uint64_t log_bytes = 0;      // of the log held, as stored
   uint64_t records_ahead = 0;  // held above a gap, not counted by scl
   // Part of its log failed its checksum or is lost, so it may lack what it once acknowledged; until
@@ -70,21 +74,26 @@ struct CreateSegmentRequest {
   quorum::Slot slot = 0;
 };
 
-// Claims `epoch` for `writer` and installs truncations; durable before the reply, which is the
-// segment's status after both. Used to fence, to truncate and to bring a member that was away up to
-// date. Accepted when epoch > the segment's, or equal and of the same writer; FAILED_PRECONDITION
-// otherwise. Of the segment's list and the request's the one whose last truncation is of the higher
-// epoch wins, whole: lists are never merged, since a truncation that its recovery did not finish
-// may rightly be missing from the later one.
+// Claims `epoch` for `writer` and installs truncations, geometry and membership; durable before the
+// reply, which is the segment's status after all of it. Used to fence, to truncate, to grow the
+// volume, to replace a member, and to bring one that was away up to date. Accepted when epoch > the
+// segment's, or equal and of the same writer; FAILED_PRECONDITION otherwise. Of the segment's list
+// and the request's the one whose last truncation is of the higher epoch wins, whole: lists are
+// never merged, since a truncation that its recovery did not finish may rightly be missing from the
+// later one. Of geometry and membership those of the higher epoch stay. INVALID_ARGUMENT: not this
+// volume or group; ABORTED: another content under a known epoch.
 struct RaiseEpochRequest {
   SegmentId segment;
   VolumeEpoch epoch;
   WriterId writer;
-  std::vector<volume::Truncation> truncations;  // the whole list that the sender knows
+  std::vector<volume::Truncation> truncations;   // the whole list that the sender knows
+  std::optional<volume::Descriptor> descriptor;  // the volume as the sender knows it
+  std::optional<volume::Membership> membership;  // of this protection group
 };
 
 // Records in (after, min(through, scl)], in order, each once, none annulled, at least one record if
-// there is one and otherwise up to about max_bytes.
+// there is one and otherwise up to about max_bytes. OUT_OF_RANGE: records above `after` were
+// collected (SegmentStatus::log_start); their effect is in the pages.
 struct ReadLogRequest {
   SegmentId segment;
   VolumeEpoch epoch;
@@ -112,6 +121,39 @@ struct ReadPagesRequest {
 };
 struct ReadPagesReply {
   std::vector<page::PageImage> pages;  // in the order asked for
+};
+
+// Pages of the group in order of number, from `from` on, each in its newest version at the read
+// point that the reply names: the VDL that the segment was told. What a segment is rebuilt from
+// when the log that it lacks is no longer kept. UNAVAILABLE: this segment is not complete through
+// that VDL; ask another.
+struct CopyPagesRequest {
+  SegmentId segment;
+  VolumeEpoch epoch;
+  PageNo from;
+  Lsn changed_after;  // only pages whose newest version lies above it; Lsn{0}: all ever written
+  uint64_t max_bytes = log::kMaxBatchBytes / 2;  // at least one page is given
+};
+struct CopyPagesReply {
+  struct Page {
+    PageNo page;
+    page::PageImage image;
+  };
+  std::vector<Page> pages;
+  Lsn read_point;
+  Lsn pg_lsn;   // the group's last LSN at or below the read point
+  PageNo next;  // where to go on, unless is_last
+  bool is_last = true;
+};
+
+// Takes a segment and all that it holds off the node, for good: it was replaced.
+// FAILED_PRECONDITION: the claim is not the newest that the segment knows, or `membership` is not
+// newer than its own or still counts it. OK if there is no such segment.
+struct DropSegmentRequest {
+  SegmentId segment;
+  VolumeEpoch epoch;
+  WriterId writer;
+  volume::Membership membership;
 };
 
 }  // namespace sextant::protocol

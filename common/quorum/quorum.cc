@@ -21,7 +21,7 @@ bool QuorumSets::IsWriteQuorum(SlotSet answered) const {
 }
 
 bool QuorumSets::IsReadQuorum(SlotSet answered) const {
-  return std::ranges::any_of(
+  return std::ranges::all_of(
       sets_, [&](SlotSet set) { return set.Intersect(answered).size() >= kReadQuorum; });
 }
 

@@ -3,8 +3,10 @@
 //
 // Vr + Vw > 6, so every read quorum meets every write quorum; Vw > 3, so two writes meet. An AZ may
 // be lost and writes go on; an AZ and one more member may be lost and no data is lost (SIGMOD'17,
-// section 2.2). During a membership change a write must satisfy every member set and a read any one
-// (SIGMOD'18, section 4.1): that is what the vectors of sets are for.
+// section 2.2). During a membership change both must satisfy every member set: that is what the
+// vectors of sets are for. (SIGMOD'18, section 4.1, lets a read satisfy any one set; that finds
+// what was written before the change only if the new member already holds it.
+// docs/decisions/2026-11-22-reads-need-every-set.md.)
 #pragma once
 
 #include <array>
@@ -43,15 +45,18 @@ class SlotSet {
   constexpr SlotSet Intersect(SlotSet other) const { return FromBits(bits_ & other.bits_); }
   constexpr bool operator==(const SlotSet&) const = default;
 
- private:
-  static constexpr unsigned Bit(Slot slot) {
-    SEXTANT_CHECK(slot < kMaxSlots) << "slot " << int{slot};
-    return 1u << slot;
-  }
+  // Bit i stands for slot i: how sets are stored and sent.
+  constexpr uint8_t bits() const { return bits_; }
   static constexpr SlotSet FromBits(unsigned bits) {
     SlotSet set;
     set.bits_ = static_cast<uint8_t>(bits);
     return set;
+  }
+
+ private:
+  static constexpr unsigned Bit(Slot slot) {
+    SEXTANT_CHECK(slot < kMaxSlots) << "slot " << int{slot};
+    return 1u << slot;
   }
   uint8_t bits_ = 0;
 };
@@ -65,12 +70,13 @@ class QuorumSets {
 
   // At least kWriteQuorum of every set has answered.
   bool IsWriteQuorum(SlotSet answered) const;
-  // At least kReadQuorum of some set has answered.
+  // At least kReadQuorum of every set has answered.
   bool IsReadQuorum(SlotSet answered) const;
   // PGCL: the highest LSN that a write quorum has reached, given each slot's SCL (indexed by slot;
   // slots beyond the span count as Lsn{0}).
   Lsn DurableLsn(std::span<const Lsn> scl_by_slot) const;
   const std::vector<SlotSet>& sets() const { return sets_; }
+  bool operator==(const QuorumSets&) const = default;
   // Every slot that is in some set.
   SlotSet AllSlots() const;
 

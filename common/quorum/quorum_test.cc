@@ -27,9 +27,9 @@ bool DumbIsWrite(const Sets& sets, const std::vector<bool>& answered) {
 }
 bool DumbIsRead(const Sets& sets, const std::vector<bool>& answered) {
   for (const auto& set : sets) {
-    if (CountAnswered(set, answered) >= 3) return true;
+    if (CountAnswered(set, answered) < 3) return false;
   }
-  return false;
+  return true;
 }
 Lsn DumbDurable(const Sets& sets, const Scls& scls) {
   Lsn best;
@@ -123,6 +123,23 @@ TEST(Quorum, EveryReadQuorumMeetsEveryWriteQuorum) {
           EXPECT_GT(slots.Intersect(Subset(write).slots).size(), 0) << write << " " << other;
         }
       }
+    }
+  }
+}
+
+// Written while only the first set counted, read once the change has begun, and the other way
+// round: what makes a change safe at each step.
+TEST(Quorum, ReadsOfAChangeMeetTheWritesBeforeAndAfterIt) {
+  const QuorumSets before = Real(kConfigurations[0]);
+  const QuorumSets during = Real(kConfigurations[2]);
+  const QuorumSets after = Real(kConfigurations[1]);
+  for (unsigned read = 0; read < 256; ++read) {
+    const SlotSet readers = Subset(read).slots;
+    if (!during.IsReadQuorum(readers)) continue;
+    for (unsigned write = 0; write < 256; ++write) {
+      const SlotSet writers = Subset(write).slots;
+      if (!before.IsWriteQuorum(writers) && !after.IsWriteQuorum(writers)) continue;
+      EXPECT_GT(readers.Intersect(writers).size(), 0) << read << " " << write;
     }
   }
 }

@@ -41,8 +41,9 @@ absl::StatusOr<std::vector<volume::Truncation>> FromProto(
   return truncations;
 }
 
-absl::StatusOr<quorum::Slot> SlotFromProto(uint32_t slot, const volume::Membership& membership) {
-  if (slot >= membership.members.size()) return Invalid("a slot beyond the members");
+absl::StatusOr<quorum::Slot> SlotFromProto(uint32_t slot) {
+  // A segment that was replaced keeps its slot, which is nobody's then.
+  if (slot >= quorum::kMaxSlots) return Invalid("a slot beyond the last");
   return static_cast<quorum::Slot>(slot);
 }
 
@@ -111,14 +112,27 @@ void ToProto(const volume::Membership& membership, v1::Membership* out) {
     m->set_node(member.node);
     m->set_zone(member.zone);
   }
+  out->set_base(membership.base.bits());
+  for (const volume::MemberChange& change : membership.changes) {
+    v1::MemberChange* c = out->add_changes();
+    c->set_from(change.from);
+    c->set_to(change.to);
+  }
 }
 
 absl::StatusOr<volume::Membership> FromProto(const v1::Membership& in) {
-  if (in.members_size() < quorum::kMembers || in.members_size() > quorum::kMaxSlots) {
-    return Invalid(Text("a protection group of ", in.members_size(), " members"));
-  }
   volume::Membership membership{.epoch = MembershipEpoch(in.epoch()), .members = {}};
   for (const v1::Member& m : in.members()) membership.members.push_back({m.node(), m.zone()});
+  if (in.base() > UINT8_MAX) return Invalid("members beyond the last slot");
+  membership.base = quorum::SlotSet::FromBits(in.base());
+  for (const v1::MemberChange& c : in.changes()) {
+    if (c.from() >= quorum::kMaxSlots || c.to() >= quorum::kMaxSlots) {
+      return Invalid("a change of a slot beyond the last");
+    }
+    membership.changes.push_back(
+        {static_cast<quorum::Slot>(c.from()), static_cast<quorum::Slot>(c.to())});
+  }
+  RETURN_IF_ERROR(volume::ValidateMembership(membership));
   return membership;
 }
 
@@ -138,6 +152,8 @@ void ToProto(const protocol::SegmentStatus& status, v1::SegmentStatus* out) {
   out->set_log_bytes(status.log_bytes);
   out->set_records_ahead(status.records_ahead);
   out->set_is_damaged(status.is_damaged);
+  out->set_log_start(status.log_start.value());
+  out->set_read_floor(status.read_floor.value());
 }
 
 absl::StatusOr<protocol::SegmentStatus> FromProto(const v1::SegmentStatus& in) {
@@ -146,7 +162,7 @@ absl::StatusOr<protocol::SegmentStatus> FromProto(const v1::SegmentStatus& in) {
   status.incarnation = IncarnationId(in.incarnation());
   ASSIGN_OR_RETURN(status.descriptor, FromProto(in.descriptor_()));
   ASSIGN_OR_RETURN(status.membership, FromProto(in.membership()));
-  ASSIGN_OR_RETURN(status.slot, SlotFromProto(in.slot(), status.membership));
+  ASSIGN_OR_RETURN(status.slot, SlotFromProto(in.slot()));
   status.epoch = VolumeEpoch(in.epoch());
   status.writer = WriterId(in.writer());
   ASSIGN_OR_RETURN(status.truncations, FromProto(in.truncations()));
@@ -157,6 +173,8 @@ absl::StatusOr<protocol::SegmentStatus> FromProto(const v1::SegmentStatus& in) {
   status.log_bytes = in.log_bytes();
   status.records_ahead = in.records_ahead();
   status.is_damaged = in.is_damaged();
+  status.log_start = Lsn(in.log_start());
+  status.read_floor = Lsn(in.read_floor());
   return status;
 }
 
@@ -192,7 +210,8 @@ absl::StatusOr<protocol::CreateSegmentRequest> FromProto(const v1::CreateSegment
     return Invalid("a protection group beyond the volume");
   }
   ASSIGN_OR_RETURN(request.membership, FromProto(in.membership()));
-  ASSIGN_OR_RETURN(request.slot, SlotFromProto(in.slot(), request.membership));
+  ASSIGN_OR_RETURN(request.slot, SlotFromProto(in.slot()));
+  if (!request.membership.IsActive(request.slot)) return Invalid("a slot that is no member's");
   return request;
 }
 
@@ -201,14 +220,24 @@ void ToProto(const protocol::RaiseEpochRequest& request, v1::RaiseEpochRequest* 
   out->set_epoch(request.epoch.value());
   out->set_writer(request.writer.value());
   ToProto(request.truncations, out->mutable_truncations());
+  if (request.descriptor.has_value()) ToProto(*request.descriptor, out->mutable_descriptor_());
+  if (request.membership.has_value()) ToProto(*request.membership, out->mutable_membership());
 }
 
 absl::StatusOr<protocol::RaiseEpochRequest> FromProto(const v1::RaiseEpochRequest& in) {
   protocol::RaiseEpochRequest request{.segment = FromProto(in.segment()),
                                       .epoch = VolumeEpoch(in.epoch()),
                                       .writer = WriterId(in.writer()),
-                                      .truncations = {}};
+                                      .truncations = {},
+                                      .descriptor = std::nullopt,
+                                      .membership = std::nullopt};
   ASSIGN_OR_RETURN(request.truncations, FromProto(in.truncations()));
+  if (in.has_descriptor_()) {
+    ASSIGN_OR_RETURN(request.descriptor, FromProto(in.descriptor_()));
+  }
+  if (in.has_membership()) {
+    ASSIGN_OR_RETURN(request.membership, FromProto(in.membership()));
+  }
   return request;
 }
 
@@ -310,6 +339,72 @@ absl::StatusOr<protocol::ReadPagesReply> FromProto(const v1::ReadPagesResponse& 
     reply.pages.push_back({Lsn(p.lsn()), p.image()});
   }
   return reply;
+}
+
+void ToProto(const protocol::CopyPagesRequest& request, v1::CopyPagesRequest* out) {
+  ToProto(request.segment, out->mutable_segment());
+  out->set_epoch(request.epoch.value());
+  out->set_from(request.from.value());
+  out->set_changed_after(request.changed_after.value());
+  out->set_max_bytes(request.max_bytes);
+}
+
+absl::StatusOr<protocol::CopyPagesRequest> FromProto(const v1::CopyPagesRequest& in) {
+  return protocol::CopyPagesRequest{
+      .segment = FromProto(in.segment()),
+      .epoch = VolumeEpoch(in.epoch()),
+      .from = PageNo(in.from()),
+      .changed_after = Lsn(in.changed_after()),
+      .max_bytes = std::min<uint64_t>(in.max_bytes(), log::kMaxBatchBytes / 2)};
+}
+
+void ToProto(const protocol::CopyPagesReply& reply, v1::CopyPagesResponse* out) {
+  for (const protocol::CopyPagesReply::Page& page : reply.pages) {
+    v1::CopyPagesResponse::Page* p = out->add_pages();
+    p->set_page(page.page.value());
+    p->set_lsn(page.image.lsn.value());
+    p->set_image(page.image.bytes);
+    p->set_crc(PageCrc(page.page, page.image.lsn, page.image.bytes));
+  }
+  out->set_read_point(reply.read_point.value());
+  out->set_pg_lsn(reply.pg_lsn.value());
+  out->set_next(reply.next.value());
+  out->set_is_last(reply.is_last);
+}
+
+absl::StatusOr<protocol::CopyPagesReply> FromProto(const v1::CopyPagesResponse& in) {
+  protocol::CopyPagesReply reply{.pages = {},
+                                 .read_point = Lsn(in.read_point()),
+                                 .pg_lsn = Lsn(in.pg_lsn()),
+                                 .next = PageNo(in.next()),
+                                 .is_last = in.is_last()};
+  if (reply.pg_lsn > reply.read_point) return Invalid("a group's last LSN above the read point");
+  reply.pages.reserve(static_cast<size_t>(in.pages_size()));
+  for (const v1::CopyPagesResponse::Page& p : in.pages()) {
+    if (PageCrc(PageNo(p.page()), Lsn(p.lsn()), p.image()) != p.crc()) {
+      return absl::DataLossError(Text("page ", p.page(), " at lsn ", p.lsn(),
+                                      ": checksum mismatch, damaged between the nodes"));
+    }
+    if (p.lsn() > in.read_point()) return Invalid("a page newer than the read point");
+    reply.pages.push_back({PageNo(p.page()), {Lsn(p.lsn()), p.image()}});
+  }
+  return reply;
+}
+
+void ToProto(const protocol::DropSegmentRequest& request, v1::DropSegmentRequest* out) {
+  ToProto(request.segment, out->mutable_segment());
+  out->set_epoch(request.epoch.value());
+  out->set_writer(request.writer.value());
+  ToProto(request.membership, out->mutable_membership());
+}
+
+absl::StatusOr<protocol::DropSegmentRequest> FromProto(const v1::DropSegmentRequest& in) {
+  protocol::DropSegmentRequest request{.segment = FromProto(in.segment()),
+                                       .epoch = VolumeEpoch(in.epoch()),
+                                       .writer = WriterId(in.writer()),
+                                       .membership = {}};
+  ASSIGN_OR_RETURN(request.membership, FromProto(in.membership()));
+  return request;
 }
 
 }  // namespace sextant::rpc

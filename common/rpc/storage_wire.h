@@ -64,4 +64,14 @@ void ToProto(const protocol::ReadPagesReply& reply, const protocol::ReadPagesReq
 absl::StatusOr<protocol::ReadPagesReply> FromProto(const v1::ReadPagesResponse& in,
                                                    const protocol::ReadPagesRequest& request);
 
+// Pages travel with their numbers and the same CRC. DATA_LOSS: a CRC does not match.
+// INVALID_ARGUMENT: a page newer than the reply's read point.
+void ToProto(const protocol::CopyPagesRequest& request, v1::CopyPagesRequest* out);
+absl::StatusOr<protocol::CopyPagesRequest> FromProto(const v1::CopyPagesRequest& in);
+void ToProto(const protocol::CopyPagesReply& reply, v1::CopyPagesResponse* out);
+absl::StatusOr<protocol::CopyPagesReply> FromProto(const v1::CopyPagesResponse& in);
+
+void ToProto(const protocol::DropSegmentRequest& request, v1::DropSegmentRequest* out);
+absl::StatusOr<protocol::DropSegmentRequest> FromProto(const v1::DropSegmentRequest& in);
+
 }  // namespace sextant::rpc

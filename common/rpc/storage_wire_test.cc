@@ -119,14 +119,14 @@ TEST(StorageWire, MalformedStatusIsRefused) {
   EXPECT_THAT(FromProto(v1::SegmentStatus()), StatusIs(kInvalid));
 
   auto message = Sent<v1::SegmentStatus>(SomeStatus());
-  message.set_slot(6);
+  message.set_slot(8);
   EXPECT_THAT(FromProto(message), StatusIs(kInvalid, HasSubstr("slot")));
 
   message = Sent<v1::SegmentStatus>(SomeStatus());
   message.mutable_membership()->mutable_members()->RemoveLast();
-  EXPECT_THAT(FromProto(message), StatusIs(kInvalid, HasSubstr("5 members")));
+  EXPECT_THAT(FromProto(message), StatusIs(kInvalid, HasSubstr("not 5")));
   for (int i = 0; i < 4; ++i) message.mutable_membership()->add_members();
-  EXPECT_THAT(FromProto(message), StatusIs(kInvalid, HasSubstr("9 members")));
+  EXPECT_THAT(FromProto(message), StatusIs(kInvalid, HasSubstr("not 9")));
 
   message = Sent<v1::SegmentStatus>(SomeStatus());
   message.mutable_truncations(0)->set_upper(9);
@@ -306,6 +306,53 @@ TEST_F(PagesOnTheWire, MissingAndExtraPagesAreDataLoss) {
   message_.add_pages();
   message_.add_pages();
   EXPECT_THAT(FromProto(message_, request_), StatusIs(kDataLoss));
+}
+
+TEST(StorageWire, AMembershipUnderChange) {
+  const volume::Membership change =
+      *volume::BeginChange(SomeMembership(), 5, {"az3-c", SomeMembership().members[5].zone});
+  const auto back = FromProto(Sent<v1::Membership>(change));
+  ASSERT_THAT(back, IsOk());
+  EXPECT_EQ(*back, change);
+
+  auto message = Sent<v1::Membership>(change);
+  message.mutable_changes(0)->set_to(8);
+  EXPECT_THAT(FromProto(message), StatusIs(kInvalid, HasSubstr("last")));
+  message.mutable_changes(0)->set_to(4);
+  EXPECT_THAT(FromProto(message), StatusIs(kInvalid, HasSubstr("cannot replace")));
+}
+
+TEST(StorageWire, ClaimCarriesGeometryAndMembership) {
+  protocol::RaiseEpochRequest claim{.segment = kSegment, .epoch = VolumeEpoch(3)};
+  claim.descriptor = SomeDescriptor();
+  claim.membership = SomeMembership();
+  const auto back = FromProto(Sent<v1::RaiseEpochRequest>(claim));
+  ASSERT_THAT(back, IsOk());
+  EXPECT_EQ(back->descriptor, claim.descriptor);
+  EXPECT_EQ(back->membership, claim.membership);
+}
+
+TEST(StorageWire, CopiedPages) {
+  const protocol::CopyPagesReply reply{
+      .pages = {{PageNo(3), {Lsn(7), "three"}}, {PageNo(9), {Lsn(8), "nine"}}},
+      .read_point = Lsn(9),
+      .pg_lsn = Lsn(8),
+      .next = PageNo(10),
+      .is_last = false};
+  auto message = Sent<v1::CopyPagesResponse>(reply);
+  const auto back = FromProto(message);
+  ASSERT_THAT(back, IsOk());
+  ASSERT_EQ(back->pages.size(), 2u);
+  EXPECT_EQ(back->pages[1].page, PageNo(9));
+  EXPECT_EQ(back->pages[1].image.bytes, "nine");
+  EXPECT_EQ(back->next, PageNo(10));
+  EXPECT_FALSE(back->is_last);
+
+  message.mutable_pages(0)->set_page(4);
+  EXPECT_THAT(FromProto(message), StatusIs(absl::StatusCode::kDataLoss));
+  message = Sent<v1::CopyPagesResponse>(reply);
+  message.set_read_point(7);
+  EXPECT_THAT(FromProto(message), StatusIs(kInvalid));
 }
 
 }  // namespace

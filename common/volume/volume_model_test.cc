@@ -75,6 +75,66 @@ TEST(Membership, SixNodesTwoInEachOfThreeZones) {
   EXPECT_THAT(ValidateMembership(lopsided), StatusIs(kInvalid, HasSubstr("az1")));
 }
 
+const Member kSpare{"az3-c", "az3"};
+
+TEST(MemberChange, BothCountUntilItIsOver) {
+  const Membership rest = SixMembers();
+  const auto during = BeginChange(rest, 5, kSpare);
+  ASSERT_OK(during);
+  EXPECT_EQ(during->epoch, rest.epoch.Next());
+  EXPECT_EQ(during->Sets().sets(),
+            (std::vector<quorum::SlotSet>{{0, 1, 2, 3, 4, 5}, {0, 1, 2, 3, 4, 6}}));
+  EXPECT_EQ(during->SlotOf("az3-c"), 6);
+  EXPECT_EQ(during->SlotOf("az3-b"), 5);
+
+  const auto finished = FinishChange(*during, 5);
+  ASSERT_OK(finished);
+  EXPECT_OK(ValidateMembership(*finished));
+  EXPECT_EQ(finished->epoch, during->epoch.Next());
+  EXPECT_EQ(finished->Sets().sets(), (std::vector<quorum::SlotSet>{{0, 1, 2, 3, 4, 6}}));
+  EXPECT_FALSE(finished->SlotOf("az3-b").has_value());
+
+  const auto undone = UndoChange(*during, 5);
+  ASSERT_OK(undone);
+  EXPECT_OK(ValidateMembership(*undone));
+  EXPECT_EQ(undone->members, rest.members);
+  EXPECT_EQ(undone->Sets(), rest.Sets());
+}
+
+TEST(MemberChange, ASecondOneNestsAndSlotsAreUsedAgain) {
+  auto both = BeginChange(*BeginChange(SixMembers(), 5, kSpare), 0, {"az1-c", "az1"});
+  ASSERT_OK(both);
+  EXPECT_EQ(both->Sets().sets().size(), 4u);
+  EXPECT_EQ(both->ActiveSlots().size(), 8u);
+  EXPECT_THAT(BeginChange(*both, 2, {"az2-c", "az2"}),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("under way")));
+  const auto one_left = FinishChange(*both, 5);
+  ASSERT_OK(one_left);
+  EXPECT_EQ(one_left->Sets().sets(),
+            (std::vector<quorum::SlotSet>{{0, 1, 2, 3, 4, 6}, {1, 2, 3, 4, 6, 7}}));
+  const auto again = BeginChange(*one_left, 6, {"az3-b", "az3"});
+  ASSERT_OK(again);
+  EXPECT_EQ(again->SlotOf("az3-b"), 5);
+}
+
+TEST(MemberChange, ANodeMayReplaceItself) {
+  const auto during = BeginChange(SixMembers(), 5, {"az3-b", "az3"});
+  ASSERT_OK(during);
+  EXPECT_EQ(during->SlotOf("az3-b"), 6) << "what it lost does not come back";
+  EXPECT_EQ(FinishChange(*during, 5)->SlotOf("az3-b"), 6);
+}
+
+TEST(MemberChange, ImpossibleOnesAreRefused) {
+  const Membership rest = SixMembers();
+  EXPECT_THAT(BeginChange(rest, 6, kSpare), StatusIs(kInvalid, HasSubstr("no member")));
+  EXPECT_THAT(BeginChange(rest, 0, kSpare), StatusIs(kInvalid, HasSubstr("zone")));
+  EXPECT_THAT(BeginChange(rest, 5, {"az3-a", "az3"}), StatusIs(kInvalid, HasSubstr("twice")));
+  EXPECT_THAT(BeginChange(*BeginChange(rest, 5, kSpare), 5, {"az3-d", "az3"}),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("already")));
+  EXPECT_THAT(FinishChange(rest, 5), StatusIs(absl::StatusCode::kNotFound, HasSubstr("slot 5")));
+  EXPECT_THAT(UndoChange(rest, 9), StatusIs(absl::StatusCode::kNotFound, HasSubstr("slot 9")));
+}
+
 TEST(Truncation, AnnulsOlderEpochsInsideItsRangeOnly) {
   const Truncation truncation{VolumeEpoch(5), Lsn(10), Lsn(20)};
   EXPECT_FALSE(truncation.Annuls(Lsn(10), VolumeEpoch(4)));

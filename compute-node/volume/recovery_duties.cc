@@ -51,7 +51,9 @@ void Recovery::PursueEpoch(const RecoveryQuorum& done,
                                       {.segment = {volume_, pg},
                                        .epoch = epoch_,
                                        .writer = writer_,
-                                       .truncations = truncations}});
+                                       .truncations = truncations,
+                                       .descriptor = found_.descriptor,
+                                       .membership = found_.memberships[i]}});
     }
   }
 }

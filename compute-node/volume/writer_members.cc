@@ -54,7 +54,9 @@ void Writer::RaiseEpochOf(MemberAddress member) {
                                   {.segment = {volume_.descriptor.volume, member.pg},
                                    .epoch = volume_.epoch,
                                    .writer = volume_.writer,
-                                   .truncations = volume_.truncations}});
+                                   .truncations = volume_.truncations,
+                                   .descriptor = volume_.descriptor,
+                                   .membership = volume_.memberships[member.pg.value()]}});
 }
 
 void Writer::LoseMember(MemberAddress member) {

@@ -19,7 +19,9 @@ uint64_t StoredBytes(const log::BatchView& view) {
 }  // namespace
 
 Segment::Segment(SegmentState state)
-    : state_(std::move(state)), fence_(state_.epoch, state_.writer, state_.truncations) {}
+    : state_(std::move(state)),
+      fence_(state_.epoch, state_.writer, state_.truncations),
+      view_(state_.descriptor, state_.membership) {}
 
 std::string Segment::Name() const {
   return Text("segment ", FormatVolumeId(state_.segment.volume), "/", state_.segment.pg);
@@ -87,10 +89,17 @@ absl::Status Segment::CheckBatch(const log::BatchView& view) const {
         Text(Name(), ": batch is for ", FormatVolumeId(header.volume), "/", header.pg));
   }
   RETURN_IF_ERROR(fence_.Admit(header.epoch));
-  if (header.membership != state_.membership.epoch) {
-    return absl::FailedPreconditionError(
-        Text(Name(), ": membership epoch is ", state_.membership.epoch, ", the batch's ",
-             header.membership, ": refresh the view of the protection group"));
+  // One writer makes every membership, so what it sealed before its last change is as good as what
+  // it sealed after. A newer one it must tell before its batches can count under it.
+  const volume::Membership& members = view_.membership();
+  if (header.membership > members.epoch) {
+    return absl::FailedPreconditionError(Text(Name(), ": membership epoch is ", members.epoch,
+                                              ", the batch's ", header.membership,
+                                              ": tell of the members before sending batches"));
+  }
+  if (!members.IsActive(state_.slot)) {
+    return absl::NotFoundError(Text(Name(), ": was replaced in membership epoch ", members.epoch,
+                                    " and takes no part any more"));
   }
   if (header.pg_lsn_at_vdl > header.vdl) {
     return absl::InvalidArgumentError(Text(Name(), ": batch says that lsn ", header.pg_lsn_at_vdl,
@@ -153,6 +162,7 @@ absl::Status Segment::CheckRaise(const protocol::RaiseEpochRequest& request) con
                                            FormatVolumeId(request.segment.volume), "/",
                                            request.segment.pg));
   }
+  RETURN_IF_ERROR(view_.Check(request.descriptor, request.membership));
   if (!fence_.IsNewer(request.truncations)) return absl::OkStatus();
   // VDL is never truncated: what a writer once called durable outlives any recovery.
   for (const volume::Truncation& truncation : fence_.Unknown(request.truncations)) {
@@ -177,7 +187,8 @@ void Segment::RaiseEpoch(const protocol::RaiseEpochRequest& request, ReplyToken 
     epoch_replies_.push_back({from, is_changed.status()});
     return;
   }
-  if (*is_changed) is_promise_unwritten_ = true;
+  const bool is_view_changed = view_.Take(request.descriptor, request.membership);
+  if (*is_changed || is_view_changed) is_promise_unwritten_ = true;
   const PendingRaise raise{from, request.epoch, request.writer};
   if (IsPromiseDurable()) {
     ReplyToRaise(raise);
@@ -198,7 +209,8 @@ void Segment::ReplyToRaise(const PendingRaise& raise) {
 
 bool Segment::IsPromiseDurable() const {
   return fence_.epoch() == state_.epoch && fence_.writer() == state_.writer &&
-         fence_.truncations() == state_.truncations;
+         fence_.truncations() == state_.truncations && view_.descriptor() == state_.descriptor &&
+         view_.membership() == state_.membership;
 }
 
 // The write whose being durable implies that everything taken in so far is, the promise included.
@@ -239,6 +251,8 @@ void Segment::HandOut(SegmentOutput* out) {
     write.state->epoch = fence_.epoch();
     write.state->writer = fence_.writer();
     write.state->truncations = fence_.truncations();
+    write.state->descriptor = view_.descriptor();
+    write.state->membership = view_.membership();
     out->persist.states.push_back(*write.state);
     is_promise_unwritten_ = false;
   }

@@ -6,9 +6,10 @@
 // it says where they lie (PlanPageRead, PlanLogRead), and the shell fetches them without holding
 // anything up.
 //
-// Cut: SegmentLog knows the chain and the SCL; EpochFence who may write; PageIndex which records
-// make a page; PendingWrites what is not durable yet; this class only routes between them and holds
-// answers back. PageFold (page_fold.h) is the shell's tool for carrying out a page plan.
+// Cut: SegmentLog knows the chain and the SCL; EpochFence who may write; VolumeView who the
+// members are; PageIndex which records make a page; PendingWrites what is not durable yet; this
+// class only routes between them and holds answers back. PageFold (page_fold.h) is the shell's tool
+// for carrying out a page plan.
 //
 // Two tenses: what was promised (the fence) binds at once; everything else here, state() included,
 // is what the disk holds, and moves only in Persisted. Equal inputs give equal outputs.
@@ -37,6 +38,7 @@
 #include "storage-node/segment/pending_writes.h"
 #include "storage-node/segment/record_location.h"
 #include "storage-node/segment/segment_log.h"
+#include "storage-node/segment/volume_view.h"
 #include "storage-node/store/segment_store.h"
 
 namespace sextant::storage {
@@ -145,6 +147,7 @@ class Segment {
 
   SegmentState state_;  // durable
   EpochFence fence_;    // promised
+  VolumeView view_;     // promised
   SegmentLog log_;
   PageIndex pages_;
   PendingWrites pending_;

@@ -26,6 +26,9 @@ inline SegmentState FreshState() {
   state.descriptor.volume = kSegment.volume;
   state.descriptor.geometry = {
       .page_bytes = kPageBytes, .pages_per_pg = kPagesPerPg, .pg_count = 3};
+  for (const char* node : {"az1-a", "az1-b", "az2-a", "az2-b", "az3-a", "az3-b"}) {
+    state.membership.members.push_back({node, std::string(node, 3)});
+  }
   state.epoch = VolumeEpoch(1);
   state.writer = WriterId(1);
   return state;

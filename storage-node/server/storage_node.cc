@@ -209,9 +209,9 @@ absl::Status StorageNodeImpl::CheckCreate(const protocol::CreateSegmentRequest& 
     return absl::InvalidArgumentError(Text("the volume has ", geometry.pg_count,
                                            " protection groups, there is no number ", request.pg));
   }
-  if (request.slot >= request.membership.members.size()) {
-    return absl::InvalidArgumentError(
-        Text("slot ", int{request.slot}, " of ", request.membership.members.size(), " members"));
+  RETURN_IF_ERROR(volume::ValidateMembership(request.membership));
+  if (!request.membership.IsActive(request.slot)) {
+    return absl::InvalidArgumentError(Text("slot ", int{request.slot}, " is no member's"));
   }
   const std::string& member = request.membership.members[request.slot].node;
   if (member == options_.node) return absl::OkStatus();

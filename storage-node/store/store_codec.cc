@@ -88,6 +88,12 @@ void EncodeStateBody(const SegmentState& state, std::string* out) {
     PutText(out, member.node);
     PutText(out, member.zone);
   }
+  PutVarint(out, state.membership.base.bits());
+  PutVarint(out, state.membership.changes.size());
+  for (const volume::MemberChange& change : state.membership.changes) {
+    PutVarint(out, change.from);
+    PutVarint(out, change.to);
+  }
   PutVarint(out, state.slot);
   PutVarint(out, state.epoch.value());
   PutFixed64(out, state.writer.value());
@@ -115,6 +121,13 @@ void DecodeStateBody(Reader* in, SegmentState* state) {
     member.node = in->Text();
     member.zone = in->Text();
     state->membership.members.push_back(std::move(member));
+  }
+  state->membership.base = quorum::SlotSet::FromBits(static_cast<unsigned>(in->Varint()));
+  for (uint64_t n = in->Varint(); n > 0 && in->ok(); --n) {
+    volume::MemberChange change;
+    change.from = static_cast<quorum::Slot>(in->Varint());
+    change.to = static_cast<quorum::Slot>(in->Varint());
+    state->membership.changes.push_back(change);
   }
   state->slot = static_cast<quorum::Slot>(in->Varint());
   state->epoch = VolumeEpoch(in->Varint());
