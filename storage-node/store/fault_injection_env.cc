@@ -81,6 +81,31 @@ class TrackedFile : public rocksdb::FSWritableFileOwnerWrapper {
   const std::string name_;
 };
 
+class TrackedInPlaceFile : public rocksdb::FSRandomRWFileOwnerWrapper {
+ public:
+  TrackedInPlaceFile(FaultInjectionFileSystem* disk, std::string name,
+                     std::unique_ptr<rocksdb::FSRandomRWFile>&& file)
+      : FSRandomRWFileOwnerWrapper(std::move(file)), disk_(disk), name_(std::move(name)) {}
+
+  IOStatus Write(uint64_t at, const rocksdb::Slice& data, const IOOptions& options,
+                 IODebugContext* debug) override {
+    IOStatus status = disk_->BeforeOverwrite(name_);
+    return status.ok() ? FSRandomRWFileOwnerWrapper::Write(at, data, options, debug) : status;
+  }
+  IOStatus Sync(const IOOptions&, IODebugContext*) override {
+    IOStatus status = disk_->BeforeSync(name_);
+    if (status.ok()) disk_->SyncedInPlace(name_);
+    return status;
+  }
+  IOStatus Fsync(const IOOptions& options, IODebugContext* debug) override {
+    return Sync(options, debug);
+  }
+
+ private:
+  FaultInjectionFileSystem* const disk_;
+  const std::string name_;
+};
+
 class TrackedDirectory : public rocksdb::FSDirectoryWrapper {
  public:
   TrackedDirectory(FaultInjectionFileSystem* disk, std::string name,
@@ -135,6 +160,14 @@ IOStatus FaultInjectionFileSystem::Appended(const std::string& name, size_t byte
   return IOStatus::OK();
 }
 
+IOStatus FaultInjectionFileSystem::BeforeOverwrite(const std::string& name) {
+  Lock lock(mutex_);
+  if (!has_power_) return IOStatus::IOError("the power is off");
+  if (Fires(&failing_append_, name)) return IOStatus::IOError("injected write error");
+  if (!overwritten_.contains(name)) overwritten_[name] = Slurp(name).value_or("");
+  return IOStatus::OK();
+}
+
 IOStatus FaultInjectionFileSystem::BeforeSync(const std::string& name) {
   Lock lock(mutex_);
   if (!has_power_) return IOStatus::IOError("the power is off");
@@ -145,6 +178,13 @@ IOStatus FaultInjectionFileSystem::BeforeSync(const std::string& name) {
 void FaultInjectionFileSystem::Synced(const std::string& name) {
   Lock lock(mutex_);
   files_[name].synced = files_[name].written;
+}
+
+void FaultInjectionFileSystem::SyncedInPlace(const std::string& name) {
+  Lock lock(mutex_);
+  overwritten_.erase(name);
+  const auto file = files_.find(name);
+  if (file != files_.end() && file->second.is_entry_synced) files_.erase(file);  // whole, for good
 }
 
 void FaultInjectionFileSystem::DirectorySynced(const std::string& directory) {
@@ -168,6 +208,16 @@ IOStatus FaultInjectionFileSystem::NewWritableFile(const std::string& name,
   Lock lock(mutex_);
   files_[Clean(name)] = {};
   *file = std::make_unique<TrackedFile>(this, Clean(name), std::move(real));
+  return status;
+}
+
+IOStatus FaultInjectionFileSystem::NewRandomRWFile(const std::string& name,
+                                                   const rocksdb::FileOptions& options,
+                                                   std::unique_ptr<rocksdb::FSRandomRWFile>* file,
+                                                   IODebugContext* debug) {
+  std::unique_ptr<rocksdb::FSRandomRWFile> real;
+  IOStatus status = target()->NewRandomRWFile(name, options, &real, debug);
+  if (status.ok()) *file = std::make_unique<TrackedInPlaceFile>(this, Clean(name), std::move(real));
   return status;
 }
 
@@ -225,6 +275,13 @@ void FaultInjectionFileSystem::DropUnsynced(Prng* prng) {
     const uint64_t kept = prng->Between(state.synced, std::max(state.synced, state.written));
     if (kept < std::filesystem::file_size(name)) std::filesystem::resize_file(name, kept);
   }
+  for (const auto& [name, before] : overwritten_) {
+    const std::string after = Slurp(name).value_or("");
+    const size_t torn = prng->Between(0, after.size());
+    std::ofstream out(name, std::ios::binary | std::ios::trunc);
+    out << after.substr(0, torn) << (before.size() > torn ? before.substr(torn) : "");
+  }
+  overwritten_.clear();
   unsynced_renames_.clear();
   files_.clear();
   has_power_ = true;

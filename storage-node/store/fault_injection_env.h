@@ -3,7 +3,8 @@
 // Writes go through to real files, but it remembers how far each was synced and which directory
 // entries were. Crash() stops all further I/O; DropUnsynced(), once the database is closed, makes
 // the directory what a power loss would have left: unsynced ends cut off (at a random point), files
-// whose entry was never synced removed, renames that were not synced undone. One fault can be asked
+// whose entry was never synced removed, renames that were not synced undone, files written in place
+// torn between what they held and what was written. One fault can be asked
 // for: the n-th next sync or write fails.
 #pragma once
 
@@ -36,6 +37,9 @@ class FaultInjectionFileSystem : public rocksdb::FileSystemWrapper {
   rocksdb::IOStatus NewWritableFile(const std::string& name, const rocksdb::FileOptions& options,
                                     std::unique_ptr<rocksdb::FSWritableFile>* file,
                                     rocksdb::IODebugContext* debug) override;
+  rocksdb::IOStatus NewRandomRWFile(const std::string& name, const rocksdb::FileOptions& options,
+                                    std::unique_ptr<rocksdb::FSRandomRWFile>* file,
+                                    rocksdb::IODebugContext* debug) override;
   rocksdb::IOStatus NewDirectory(const std::string& name, const rocksdb::IOOptions& options,
                                  std::unique_ptr<rocksdb::FSDirectory>* directory,
                                  rocksdb::IODebugContext* debug) override;
@@ -47,6 +51,7 @@ class FaultInjectionFileSystem : public rocksdb::FileSystemWrapper {
 
  private:
   friend class TrackedFile;
+  friend class TrackedInPlaceFile;
   friend class TrackedDirectory;
 
   struct FileState {
@@ -61,8 +66,10 @@ class FaultInjectionFileSystem : public rocksdb::FileSystemWrapper {
 
   rocksdb::IOStatus CheckPower();
   rocksdb::IOStatus Appended(const std::string& name, size_t bytes);
+  rocksdb::IOStatus BeforeOverwrite(const std::string& name);
   rocksdb::IOStatus BeforeSync(const std::string& name);
   void Synced(const std::string& name);
+  void SyncedInPlace(const std::string& name);
   void DirectorySynced(const std::string& directory);
 
   std::mutex mutex_;
@@ -70,6 +77,7 @@ class FaultInjectionFileSystem : public rocksdb::FileSystemWrapper {
   std::string failing_sync_, failing_append_;
   std::map<std::string, FileState> files_;
   std::vector<Rename> unsynced_renames_;
+  std::map<std::string, std::string> overwritten_;  // files written in place, as last synced
 };
 
 // An environment on that file system, in which RocksDB's pauses after an error take no time.

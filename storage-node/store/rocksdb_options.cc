@@ -64,6 +64,11 @@ rocksdb::DBOptions DatabaseOptions(const RocksDbStoreOptions& options, bool crea
   return db;
 }
 
+void SalvageWriteAheadLog(rocksdb::DBOptions* db) {
+  db->wal_recovery_mode = rocksdb::WALRecoveryMode::kSkipAnyCorruptedRecords;
+  db->track_and_verify_wals_in_manifest = false;  // a file may be missing or cut short
+}
+
 std::vector<rocksdb::ColumnFamilyDescriptor> Families(const RocksDbStoreOptions& options) {
   const auto cache = rocksdb::NewLRUCache(options.block_cache_bytes);
   const rocksdb::BlockBasedTableOptions table = TableOptions(cache);

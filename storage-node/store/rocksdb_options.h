@@ -14,6 +14,8 @@ enum Family { kDefault, kMeta, kHighWater, kLog, kPages };
 // Takes note of background errors (a failed flush or compaction), which RocksDB would else retry.
 rocksdb::DBOptions DatabaseOptions(const RocksDbStoreOptions& options, bool create,
                                    std::shared_ptr<rocksdb::EventListener> listener);
+// So that what is still readable of a damaged write-ahead log is kept.
+void SalvageWriteAheadLog(rocksdb::DBOptions* db);
 std::vector<rocksdb::ColumnFamilyDescriptor> Families(const RocksDbStoreOptions& options);
 
 }  // namespace sextant::storage

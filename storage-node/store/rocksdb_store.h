@@ -37,7 +37,8 @@ struct RocksDbStoreOptions {
 
 // Opens or makes the directory. FAILED_PRECONDITION: the directory is somebody else's, nothing was
 // touched. UNAVAILABLE: in use by another process, or an I/O error. DATA_LOSS: its files are
-// damaged.
+// too damaged
+// to be opened. Lesser damage is logged, and is told by the high-water marks (witness.h).
 absl::StatusOr<std::unique_ptr<SegmentStore>> OpenRocksDbStore(const RocksDbStoreOptions& options);
 
 }  // namespace sextant::storage

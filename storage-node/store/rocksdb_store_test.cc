@@ -1,5 +1,4 @@
 // The RocksDB store on bad days: power loss, damaged files, failed syncs, the wrong directory.
-#include "storage-node/store/rocksdb_store.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -14,94 +13,13 @@
 #include "common/base/prng.h"
 #include "common/base/text.h"
 #include "common/testing/temporary_folder.h"
-#include "storage-node/store/fault_injection_env.h"
+#include "storage-node/store/rocksdb_store_testing.h"
 
 namespace sextant::storage {
 namespace {
 
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
-
-class RocksDbStoreTest : public ::testing::Test {
- protected:
-  sextant::testing::TemporaryFolder folder_;
-  const std::string parent_ = folder_.path();
-
-  RocksDbStoreTest() {
-    options_.directory = parent_ + "/node";
-    options_.node = "az1-a";
-    options_.zone = "az1";
-  }
-  ~RocksDbStoreTest() override { store_.reset(); }
-
-  absl::Status Open() {
-    store_.reset();
-    auto store = OpenRocksDbStore(options_);
-    if (store.ok()) store_ = *std::move(store);
-    return store.status();
-  }
-  void UseFaults() {
-    faults_ = std::make_shared<FaultInjectionFileSystem>();
-    env_ = NewFaultInjectionEnv(faults_);
-    options_.env = env_.get();
-  }
-  absl::Status Append(uint64_t position, std::string bytes) {
-    StoreWrite write;
-    write.log.push_back(
-        {segment_, LogPosition(position), std::make_shared<const std::string>(std::move(bytes))});
-    write.high_water.push_back({segment_, LogPosition(position), Lsn(position)});
-    return store_->Commit(write);
-  }
-  std::map<uint64_t, std::string> Scan(LogPosition from = LogPosition(1)) {
-    std::map<uint64_t, std::string> found;
-    const absl::Status status = store_->ScanLog(
-        segment_, from,
-        [&](LogPosition position, auto bytes) { found[position.value()] = *bytes; });
-    EXPECT_TRUE(status.ok()) << status;
-    return found;
-  }
-  uint64_t HighWater() {
-    const auto mark = store_->LoadHighWater(segment_);
-    EXPECT_TRUE(mark.ok()) << mark.status();
-    return mark.ok() && mark->has_value() ? (*mark)->last_position.value() : 0;
-  }
-  // The files of the store with that suffix.
-  std::vector<fs::path> Files(const std::string& suffix) {
-    std::vector<fs::path> found;
-    for (const auto& entry : fs::directory_iterator(options_.directory + "/rocksdb")) {
-      if (entry.path().extension() == suffix) found.push_back(entry.path());
-    }
-    return found;
-  }
-  // Flips a bit of the first place where `needle` stands in one of the files; false if nowhere.
-  static bool Damage(const std::vector<fs::path>& files, const std::string& needle) {
-    for (const fs::path& path : files) {
-      std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
-      std::ostringstream all;
-      all << file.rdbuf();
-      const size_t at = all.str().find(needle);
-      if (at == std::string::npos) continue;
-      file.clear();
-      file.seekp(static_cast<std::streamoff>(at));
-      file.put(static_cast<char>(needle[0] ^ 0x20));
-      return true;
-    }
-    return false;
-  }
-
-  const SegmentId segment_{VolumeId(0xabcdef), PgId(3)};
-  RocksDbStoreOptions options_;
-  std::shared_ptr<FaultInjectionFileSystem> faults_;
-  std::unique_ptr<rocksdb::Env> env_;
-  std::unique_ptr<SegmentStore> store_;
-};
-
-// Random bytes do not compress, so a needle can be found in a table file.
-std::string Noise(Prng* prng, size_t size) {
-  std::string bytes(size, '\0');
-  for (char& c : bytes) c = static_cast<char>(prng->Next());
-  return bytes;
-}
 
 TEST_F(RocksDbStoreTest, PowerLossKeepsEveryCommitAndNothingHalf) {
   UseFaults();
@@ -110,18 +28,22 @@ TEST_F(RocksDbStoreTest, PowerLossKeepsEveryCommitAndNothingHalf) {
   options_.max_wal_bytes = 256 << 10;
   Prng prng(7);
   std::map<uint64_t, std::string> committed;
-  uint64_t next = 1;
+  uint64_t next = 1, epoch = 0;
   for (int round = 0; round < 40; ++round) {
     SCOPED_TRACE(round);
     const absl::Status opened = Open();
     ASSERT_TRUE(opened.ok()) << opened;
     ASSERT_EQ(Scan(), committed);
     ASSERT_EQ(HighWater(), next - 1);
+    ASSERT_EQ(Epoch(), epoch);
     const uint64_t commits = prng.Below(60);
     for (uint64_t i = 0; i < commits; ++i, ++next) {
       const std::string bytes = Noise(&prng, prng.Between(1, 6000));
       ASSERT_TRUE(Append(next, bytes).ok());
       committed[next] = bytes;
+      if (prng.OneIn(5)) {
+        ASSERT_TRUE(Promise(++epoch).ok());
+      }
       if (prng.OneIn(3)) {
         const page::PageImage image{Lsn(next), Text("page at ", next)};
         ASSERT_TRUE(store_->WritePage(segment_, PageNo(prng.Below(5)), image).ok());
@@ -199,45 +121,6 @@ TEST_F(RocksDbStoreTest, AFailedBackgroundWriteIsForEver) {
   EXPECT_EQ(Append(position, "again"), status);
 }
 
-TEST_F(RocksDbStoreTest, DamageInTheWriteAheadLogIsNeverSilent) {
-  ASSERT_TRUE(Open().ok());
-  UseFaults();  // a closed store would flush: copy the files as a crash would leave them
-  for (uint64_t i = 1; i <= 20; ++i)
-    ASSERT_TRUE(Append(i, Text("recognisable batch ", i, ".")).ok());
-  const std::string copy = parent_ + "/copy";
-  fs::copy(options_.directory, copy, fs::copy_options::recursive);
-  store_.reset();
-  options_.directory = copy;
-  ASSERT_TRUE(Damage(Files(".log"), "recognisable batch 10."));
-  const absl::Status opened = Open();
-  if (!opened.ok()) {
-    EXPECT_EQ(opened.code(), absl::StatusCode::kDataLoss) << opened;
-    return;
-  }
-  EXPECT_EQ(HighWater(), 20u);  // the mark tells the caller what is missing or damaged
-}
-
-TEST_F(RocksDbStoreTest, DamageInATableIsNeverSilent) {
-  options_.log_memtable_bytes = 64 << 10;
-  ASSERT_TRUE(Open().ok());
-  Prng prng(5);
-  std::map<uint64_t, std::string> written;
-  for (uint64_t i = 1; i <= 100; ++i) {
-    written[i] = Noise(&prng, 6000);
-    ASSERT_TRUE(Append(i, written[i]).ok());
-  }
-  store_.reset();
-  ASSERT_TRUE(Damage(Files(".sst"), written[40].substr(100, 50)));
-  ASSERT_TRUE(Open().ok());
-  const auto found = Scan();
-  EXPECT_EQ(found.count(40), 0u);
-  EXPECT_GT(found.size(), 90u);  // only its block is lost
-  for (const auto& [position, bytes] : found) EXPECT_EQ(bytes, written[position]);
-  EXPECT_EQ(HighWater(), 100u);
-  EXPECT_EQ(store_->ReadBatch(segment_, LogPosition(40)).status().code(),
-            absl::StatusCode::kDataLoss);
-}
-
 TEST_F(RocksDbStoreTest, FlushedPagesSurviveAPowerLoss) {
   UseFaults();
   Prng prng(3);
@@ -264,51 +147,6 @@ TEST_F(RocksDbStoreTest, AFailedFlushOfPagesIsForEver) {
   EXPECT_EQ(first.code(), absl::StatusCode::kUnavailable) << first;
   EXPECT_EQ(store_->FlushPages(), first);
   EXPECT_EQ(Append(1, "refused"), first);
-}
-
-TEST_F(RocksDbStoreTest, AScanReportsDamagedPagesAndGoesOn) {
-  ASSERT_TRUE(Open().ok());
-  SegmentState state{.segment = segment_};
-  state.descriptor = {segment_.volume, {8192, 100, 4, GeometryEpoch(1)}};
-  ASSERT_TRUE(store_->Commit({.states = {state}}).ok());
-  Prng prng(6);
-  std::map<uint64_t, std::string> written;
-  for (uint64_t page = 300; page < 400; ++page) {
-    written[page] = Noise(&prng, 6000);
-    ASSERT_TRUE(store_->WritePage(segment_, PageNo(page), {Lsn(page), written[page]}).ok());
-  }
-  const SegmentId neighbour{segment_.volume, PgId(4)};
-  ASSERT_TRUE(store_->WritePage(neighbour, PageNo(400), {Lsn(1), "neighbour"}).ok());
-  store_.reset();
-  ASSERT_TRUE(Damage(Files(".sst"), written[340].substr(100, 50)));
-  ASSERT_TRUE(Damage(Files(".sst"), written[399].substr(100, 50)));
-  ASSERT_TRUE(Open().ok());
-  std::set<uint64_t> damaged, whole;
-  std::optional<PageNo> next = PageNo(0);
-  for (int portions = 0; next && portions < 100; ++portions) {
-    const auto scanned = store_->ScanPages(
-        segment_, *next, 7, [&](PageNo page, Lsn, const absl::StatusOr<page::PageImage>& image) {
-          if (image.ok()) EXPECT_EQ(image->bytes, written[page.value()]);
-          if (!image.ok()) EXPECT_EQ(image.status().code(), absl::StatusCode::kDataLoss);
-          (image.ok() ? whole : damaged).insert(page.value());
-        });
-    ASSERT_TRUE(scanned.ok()) << scanned.status();
-    next = *scanned;
-  }
-  EXPECT_EQ(next, std::nullopt);
-  EXPECT_TRUE(damaged.contains(340) && damaged.contains(399));
-  EXPECT_LT(damaged.size(), 6u);  // and perhaps the neighbours
-  EXPECT_GT(whole.size(), 95u);
-  std::set<uint64_t> all = whole;
-  all.insert(damaged.begin(), damaged.end());
-  const auto listed = store_->ListPages(segment_, PageNo(0), 1000);
-  ASSERT_TRUE(listed.ok()) << listed.status();
-  for (uint64_t page = 300; page < 400; ++page) {
-    EXPECT_TRUE(all.contains(page)) << page;
-    EXPECT_THAT(*listed, ::testing::Contains(PageNo(page)));
-  }
-  EXPECT_EQ(store_->ReadPage(segment_, PageNo(340), Lsn(999)).status().code(),
-            absl::StatusCode::kDataLoss);
 }
 
 TEST_F(RocksDbStoreTest, DroppedLogGivesItsRoomBack) {

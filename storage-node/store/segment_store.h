@@ -66,7 +66,12 @@ struct LogHighWater {
   SegmentId segment;
   LogPosition last_position;
   Lsn scl;  // no higher SCL was ever acknowledged: the highest LSN stored so far
+
+  bool operator==(const LogHighWater&) const = default;
 };
+
+// Above every LSN: nothing says any more how far the log reached, it is damaged for good.
+inline constexpr Lsn kUnknownScl{UINT64_MAX >> 1};
 
 struct LogAppend {
   SegmentId segment;
@@ -105,9 +110,10 @@ class SegmentStore {
   // Returns once everything in `write` survives a power loss.
   virtual absl::Status Commit(const StoreWrite& write) = 0;
 
-  // All segments of the directory. DATA_LOSS: a state is damaged.
+  // All segments of the directory.
   virtual absl::StatusOr<std::vector<SegmentState>> LoadStates() = 0;
-  // The high-water mark of one segment; nullopt before its first append.
+  // The high-water mark of one segment; nullopt before its first append. It says what must be
+  // there, not what is.
   virtual absl::StatusOr<std::optional<LogHighWater>> LoadHighWater(SegmentId segment) = 0;
   // Calls `visit` for each stored batch from position `from` on (SegmentState::first_position), in
   // position order. Bytes are as stored: the caller verifies. A batch that cannot be read is left

@@ -153,6 +153,11 @@ std::string SegmentKey(SegmentId segment) {
   return key;
 }
 
+SegmentId ParseSegmentKey(std::string_view key) {
+  return {VolumeId(GetBigEndian(key.substr(0, 8))),
+          PgId(static_cast<uint32_t>(GetBigEndian(key.substr(8, 4))))};
+}
+
 std::string LogKey(SegmentId segment, LogPosition position) {
   std::string key = SegmentKey(segment);
   PutBigEndian(&key, position.value(), 8);
@@ -200,8 +205,7 @@ absl::StatusOr<SegmentState> DecodeState(std::string_view key, std::string_view 
   if (key.size() != kSegmentKeyBytes)
     return absl::DataLossError("segment state under a strange key");
   SegmentState state;
-  state.segment.volume = VolumeId(GetBigEndian(key.substr(0, 8)));
-  state.segment.pg = PgId(static_cast<uint32_t>(GetBigEndian(key.substr(8))));
+  state.segment = ParseSegmentKey(key);
   state.descriptor.volume = state.segment.volume;
   if (!Unseal(key, &value)) return Damaged(state.segment, "state");
   uint32_t format;

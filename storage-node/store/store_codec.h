@@ -22,9 +22,12 @@ namespace sextant::storage {
 inline constexpr uint32_t kDirectoryFormat = 2;
 
 inline constexpr size_t kSegmentKeyBytes = 12;  // volume, pg
+inline constexpr size_t kHighWaterBytes = 20;   // of a value: crc, position, LSN
 inline constexpr size_t kPagePrefixBytes = 20;  // volume, pg, page
 
 std::string SegmentKey(SegmentId segment);
+// `key` has kSegmentKeyBytes.
+SegmentId ParseSegmentKey(std::string_view key);
 std::string LogKey(SegmentId segment, LogPosition position);
 // Above every key of the segment, below every key of the next one.
 std::string SegmentEndKey(SegmentId segment);

@@ -1,0 +1,42 @@
+// What RocksDB's errors mean to a caller of the store, and the one that is for ever. Internal to
+// store/.
+#pragma once
+
+#include <atomic>
+#include <mutex>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "rocksdb/listener.h"
+#include "rocksdb/status.h"
+
+namespace sextant::storage {
+
+// Never RESOURCE_EXHAUSTED: a write that RocksDB itself could not finish may be half on disk, so it
+// is as fatal as any other. DATA_LOSS: what lies there is damaged.
+absl::Status FromRocks(const rocksdb::Status& status, std::string_view doing);
+
+// The first failed write or sync, foreground or background; shared with RocksDB's threads.
+class FirstError : public rocksdb::EventListener {
+ public:
+  absl::Status Get() const {
+    if (!is_set_.load(std::memory_order_acquire)) return absl::OkStatus();
+    std::lock_guard<std::mutex> lock(mutex_);
+    return error_;
+  }
+  // Returns what is remembered: `error`, or the one that came before it.
+  absl::Status Set(absl::Status error);
+
+  void OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Status* error) override;
+  void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason, rocksdb::Status,
+                            bool* auto_recovery) override {
+    *auto_recovery = false;
+  }
+
+ private:
+  std::atomic<bool> is_set_{false};
+  mutable std::mutex mutex_;
+  absl::Status error_;
+};
+
+}  // namespace sextant::storage

@@ -1,0 +1,85 @@
+// RocksDbStore's insides. Internal to store/; users include rocksdb_store.h.
+//
+// rocksdb_store.cc: commits and the log; rocksdb_pages.cc: page versions; rocksdb_open.cc: opening,
+// also what is damaged.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "rocksdb/db.h"
+#include "storage-node/store/rocksdb_errors.h"
+#include "storage-node/store/rocksdb_options.h"
+#include "storage-node/store/rocksdb_store.h"
+#include "storage-node/store/witness_files.h"
+
+namespace sextant::storage {
+
+inline rocksdb::Slice AsSlice(std::string_view bytes) { return {bytes.data(), bytes.size()}; }
+inline std::string_view AsView(const rocksdb::Slice& slice) { return {slice.data(), slice.size()}; }
+
+// An open database with the handles of Families(), in their order.
+struct RocksDatabase {
+  std::unique_ptr<rocksdb::DB> db;
+  std::vector<rocksdb::ColumnFamilyHandle*> families;
+
+  RocksDatabase() = default;
+  RocksDatabase(RocksDatabase&&) = default;
+  RocksDatabase& operator=(RocksDatabase&&) = default;
+  ~RocksDatabase();
+
+  // Adds to `batch` what drops everything of a segment.
+  void DropSegment(SegmentId segment, rocksdb::WriteBatch* batch) const;
+  // The states' version (witness.h), one key in the default family.
+  void PutVersion(uint64_t version, rocksdb::WriteBatch* batch) const;
+};
+
+class RocksDbStore : public SegmentStore {
+ public:
+  RocksDbStore(RocksDbStoreOptions options, std::shared_ptr<FirstError> first_error,
+               RocksDatabase database, std::unique_ptr<WitnessFiles> witness);
+
+  absl::Status Commit(const StoreWrite& write) override;
+  absl::StatusOr<std::vector<SegmentState>> LoadStates() override;
+  absl::StatusOr<std::optional<LogHighWater>> LoadHighWater(SegmentId segment) override;
+  absl::Status ScanLog(
+      SegmentId segment, LogPosition from,
+      const std::function<void(LogPosition, std::shared_ptr<const std::string>)>& visit) override;
+  absl::StatusOr<std::string> ReadBatch(SegmentId segment, LogPosition position) override;
+  absl::StatusOr<std::string> ReadRecord(SegmentId segment, LogPosition position, uint32_t offset,
+                                         uint32_t size) override;
+  absl::StatusOr<std::optional<page::PageImage>> ReadPage(SegmentId segment, PageNo page,
+                                                          Lsn at_or_below) override;
+  absl::Status WritePage(SegmentId segment, PageNo page, const page::PageImage& image) override;
+  absl::Status FlushPages() override;
+  absl::StatusOr<std::vector<PageNo>> ListPages(SegmentId segment, PageNo from,
+                                                size_t limit) override;
+  absl::StatusOr<std::optional<PageNo>> ScanPages(
+      SegmentId segment, PageNo from, size_t limit,
+      const std::function<void(PageNo, Lsn, const absl::StatusOr<page::PageImage>&)>& visit)
+      override;
+  absl::Status DropPageVersions(SegmentId segment, PageNo page, Lsn below) override;
+
+ private:
+  absl::Status CheckRoom(uint64_t bytes) const;
+  absl::Status DropFiles(Family which, const std::string& begin, const std::string& end);
+  PageNo LastPage(SegmentId segment) const;
+  // Keeps a failed write for ever.
+  absl::Status Written(const rocksdb::Status& status, std::string_view doing);
+  rocksdb::ColumnFamilyHandle* family(Family which) const { return database_.families[which]; }
+
+  const RocksDbStoreOptions options_;
+  const std::shared_ptr<FirstError> first_error_;
+  const RocksDatabase database_;
+  rocksdb::DB* const db_;
+  const std::unique_ptr<WitnessFiles> witness_;
+  rocksdb::WriteOptions sync_;
+  rocksdb::WriteOptions no_wal_;
+  rocksdb::ReadOptions walk_;  // of many pages
+};
+
+}  // namespace sextant::storage
