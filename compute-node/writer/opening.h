@@ -73,10 +73,11 @@ class Opening {
   Phase phase() const { return phase_; }
   // A node's place in a protection group, as far as known.
   std::optional<quorum::Slot> SlotOf(const std::string& node, PgId pg) const;
-  std::string Describe() const;                         // one line for people
-  VolumeId volume() const { return volume_; }           // VolumeId{0} while unknown
-  const RecoveredVolume& result() const;                // when kOpen
-  const absl::Status& error() const { return error_; }  // when kFailed
+  std::string Describe() const;                                 // one line for people
+  VolumeId volume() const { return volume_; }                   // VolumeId{0} while unknown
+  const Recovery* recovery() const { return recovery_.get(); }  // null before kRecovering
+  const RecoveredVolume& result() const;                        // when kOpen
+  const absl::Status& error() const { return error_; }          // when kFailed
 
  private:
   void AskAll(Instant now);

@@ -1,0 +1,59 @@
+// See commit_checker.h.
+#include "tests/simulation/check/commit_checker.h"
+
+namespace sextant::simulation {
+
+void CommitChecker::VdlMoved(ComputeNo compute, VolumeEpoch epoch, Lsn vdl) {
+  Lsn& last = vdls_[epoch];
+  if (vdl < last) sim_.Violate("I2", "VDL of epoch ", epoch, " fell from ", last, " to ", vdl);
+  last = vdl;
+}
+
+void CommitChecker::CommitAcked(ComputeNo compute, VolumeEpoch epoch, Lsn commit) {
+  if (vdls_[epoch] < commit) {
+    sim_.Violate("I1", "commit ", commit, " acknowledged above VDL ", vdls_[epoch]);
+  }
+  const auto mtr = facts_.history.mtrs().find(commit);
+  if (mtr == facts_.history.mtrs().end()) return;
+  for (Lsn lsn = mtr->second.first; lsn <= commit; lsn = lsn.Next()) {
+    const PgId pg = facts_.geometry.PgOf(facts_.history.Find(lsn)->page);
+    const int copies = facts_.index.CountEver(pg, lsn);
+    if (copies >= quorum::kWriteQuorum) continue;
+    sim_.Violate("I1", "commit ", commit, " acknowledged with LSN ", lsn, " durable on ", copies,
+                 " members of pg ", pg);
+  }
+}
+
+void CommitChecker::Opened(ComputeNo compute, const compute::RecoveredVolume& volume) {
+  vdls_[volume.epoch] = volume.vdl;
+  // Every earlier outcome is settled now: what survived, and what did not, whole in both cases.
+  bool is_annulled_any = false;
+  for (const auto& [commit, mtr] : facts_.history.mtrs()) {
+    if (mtr.epoch >= volume.epoch) continue;
+    const bool is_head_annulled = facts_.history.IsAnnulled(mtr.first, mtr.epoch);
+    const bool is_annulled = facts_.history.IsAnnulled(commit, mtr.epoch);
+    is_annulled_any |= commit > volume.vdl;
+    if (is_head_annulled != is_annulled) {
+      sim_.Violate("I1", "part of the mini-transaction ", mtr.first, " to ", commit,
+                   " survived the opening of epoch ", volume.epoch);
+    }
+    if (is_annulled && mtr.outcome == History::Outcome::kAcked) {
+      sim_.Violate("I1", "commit ", commit, " was acknowledged and epoch ", volume.epoch,
+                   " annulled it");
+    }
+    if (mtr.outcome != History::Outcome::kUnknown) continue;
+    sim_.Count(is_annulled ? Rare::kUnknownCommitAnnulled : Rare::kUnknownCommitSurvived);
+  }
+  if (is_annulled_any) sim_.Count(Rare::kRecordsAnnulled);
+}
+
+void CommitChecker::WriterStepped(ComputeNo compute, const compute::Writer& writer) {
+  const auto opening = facts_.history.openings().find(writer.epoch());
+  const Lsn base = std::max(writer.vdl(), opening->second.upper);
+  if (writer.head() > base + facts_.lal) {
+    sim_.Violate("I16", "LSN ", writer.head(), " allocated, VDL ", writer.vdl(), ", U ",
+                 opening->second.upper, ", LAL ", facts_.lal);
+  }
+}
+
+}  // namespace sextant::simulation

@@ -1,0 +1,126 @@
+// See durable_index.h. It also sees to I15: two copies of one LSN are equal, since each must equal
+// what the writer appended.
+#include "tests/simulation/check/durable_index.h"
+
+namespace sextant::simulation {
+
+const DurableIndex::Decoded& DurableIndex::Decode(const std::shared_ptr<const std::string>& batch) {
+  std::unique_ptr<Decoded>& decoded = decoded_[batch.get()];
+  if (decoded != nullptr) return *decoded;
+  decoded = std::make_unique<Decoded>(Decoded{.bytes = batch});
+  const auto view = log::DecodeBatch(*batch);
+  if (!view.ok()) {
+    sim_.Violate("I3", "a batch was stored that does not decode: ", View(view.status().message()));
+    return *decoded;
+  }
+  for (const auto& entry : view->entries) {
+    decoded->headers.push_back(entry.record.header);
+    CompareWithHistory(entry.record);
+  }
+  return *decoded;
+}
+
+void DurableIndex::CompareWithHistory(const log::RecordView& record) {
+  const History::Record* known = history_.Find(record.header.lsn);
+  if (known != nullptr && known->epoch == record.header.epoch &&
+      known->page == record.header.page && known->payload == record.payload) {
+    return;
+  }
+  sim_.Violate("I15", "stored record at LSN ", record.header.lsn, " is not what was appended");
+}
+
+void DurableIndex::Add(NodeNo node, const storage::LogAppend& append) {
+  const PgId pg = append.segment.pg;
+  Copy& copy = At(node, pg);
+  const Decoded& decoded = Decode(append.batch);
+  positions_[{node, pg, append.position}] = &decoded;
+  for (const log::RecordHeader& header : decoded.headers) {
+    Held& held = copy.records[header.lsn];
+    held.epoch = header.epoch;
+    held.prev_pg = header.prev_pg_lsn;
+    held.copies = held.is_injured ? 1 : held.copies + 1;
+    held.is_injured = false;
+    if (copy.lost.erase(header.lsn) > 0 && copy.lost.empty()) sim_.Count(Rare::kDamageHealed);
+  }
+}
+
+void DurableIndex::Durable(NodeNo node, const storage::StoreWrite& write) {
+  for (const storage::LogAppend& append : write.log) Add(node, append);
+  for (const storage::SegmentState& state : write.states) {
+    Copy& copy = At(node, state.segment.pg);
+    copy.state = state;
+    copy.slot = state.slot;
+    copy.sealed = std::max(copy.sealed, state.epoch);
+  }
+}
+
+void DurableIndex::LogAppeared(NodeNo node, const storage::LogAppend& append) {
+  if (log::DecodeBatch(*append.batch).ok()) Add(node, append);  // else it was damaged before
+}
+
+void DurableIndex::LogInjured(NodeNo node, SegmentId segment, storage::LogPosition position) {
+  const auto at = positions_.extract({node, segment.pg, position});
+  if (at.empty()) return;  // injured before
+  Copy& copy = At(node, segment.pg);
+  ++copy.injuries;
+  copy.is_unaware = true;
+  for (const log::RecordHeader& header : at.mapped()->headers) {
+    Held& held = copy.records[header.lsn];
+    if (held.is_injured || --held.copies > 0) continue;
+    held.is_injured = true;
+    copy.lost.insert(header.lsn);
+  }
+}
+
+void DurableIndex::DiskLost(NodeNo node) {
+  for (auto& [key, copy] : copies_) {
+    if (key.first != node) continue;
+    for (const auto& [lsn, held] : copy.records) copy.lost.insert(lsn);
+    copy.records.clear();
+    copy.state.reset();
+    copy.is_wiped = true;
+    ++copy.injuries;
+  }
+  std::erase_if(positions_, [node](const auto& entry) { return std::get<0>(entry.first) == node; });
+}
+
+// What is damaged cannot be read back: from here on the process knows that it lacks it.
+void DurableIndex::NodeStarted(NodeNo node, const std::vector<protocol::SegmentStatus>& segments) {
+  for (auto& [key, copy] : copies_) {
+    if (key.first != node) continue;
+    copy.is_unaware = false;
+    for (auto it = copy.records.begin(); it != copy.records.end();) {
+      it = it->second.is_injured ? copy.records.erase(it) : std::next(it);
+    }
+  }
+}
+
+int DurableIndex::CountEver(PgId pg, Lsn lsn) const {
+  int count = 0;
+  for (const auto& [key, copy] : copies_) {
+    if (key.second == pg) count += copy.records.contains(lsn) || copy.lost.contains(lsn);
+  }
+  return count;
+}
+
+int DurableIndex::CountWhole(PgId pg, Lsn lsn) const {
+  int count = 0;
+  for (const auto& [key, copy] : copies_) {
+    if (key.second != pg) continue;
+    const auto held = copy.records.find(lsn);
+    count += held != copy.records.end() && !held->second.is_injured;
+  }
+  return count;
+}
+
+bool DurableIndex::IsInjured(NodeNo node, PgId pg) {
+  Copy& copy = At(node, pg);
+  for (auto it = copy.lost.begin(); it != copy.lost.end();) {
+    const History::Record* record = history_.Find(*it);
+    const bool is_moot = record != nullptr && history_.IsAnnulled(*it, record->epoch);
+    it = is_moot ? copy.lost.erase(it) : std::next(it);
+  }
+  return copy.is_wiped || !copy.lost.empty();
+}
+
+}  // namespace sextant::simulation

@@ -1,0 +1,27 @@
+// RecoveryChecker: I5 (a quorum is durably sealed when VDL is chosen, and knows the truncation when
+// the volume opens) and I12 (a loss is reported only beyond the fault budget).
+#pragma once
+
+#include <set>
+
+#include "tests/simulation/check/facts.h"
+
+namespace sextant::simulation {
+
+class RecoveryChecker final : public Checker {
+ public:
+  using Checker::Checker;
+
+  void RecoveryMoved(ComputeNo compute, VolumeEpoch epoch, compute::Recovery::Phase from,
+                     compute::Recovery::Phase to) override;
+  void Opened(ComputeNo compute, const compute::RecoveredVolume& volume) override;
+  void OpeningFailed(ComputeNo compute, const absl::Status& why) override;
+
+ private:
+  void CheckSealed(VolumeEpoch epoch);
+  void CountSituations(VolumeEpoch epoch);
+
+  std::set<std::pair<VolumeEpoch, ComputeNo>> claimants_;
+};
+
+}  // namespace sextant::simulation

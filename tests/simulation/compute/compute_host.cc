@@ -1,0 +1,192 @@
+// See compute_host.h. Life, opening and the machines' duties.
+#include "tests/simulation/compute/compute_host.h"
+
+#include <utility>
+#include <variant>
+
+#include "common/base/check.h"
+
+namespace sextant::simulation {
+
+using compute::Opening;
+using compute::Recovery;
+using compute::Writer;
+using compute::WriterOutput;
+
+ComputeHost::ComputeHost(World world, ComputeNo compute)
+    : sim_(*world.sim),
+      world_(std::move(world)),
+      compute_(compute),
+      process_(sim_.loop.AddProcess(absl::Seconds(static_cast<int64_t>(sim_.rng.Below(1000))),
+                                    0.99 + static_cast<double>(sim_.rng.Below(20)) / 1000)) {}
+
+void ComputeHost::Start() {
+  SEXTANT_CHECK(!is_up());
+  sim_.loop.Start(process_);
+  running_ = std::make_unique<Running>();
+  compute::OpeningOptions options;
+  options.membership = world_.membership;
+  options.fresh = world_.fresh;
+  options.writer = WriterId(sim_.rng.Next() | 1);
+  options.retry_interval = world_.plan->opening_retry;
+  options.recovery = world_.plan->recovery;
+  running_->opening = std::make_unique<Opening>(options);
+  running_->connections.resize(world_.nodes.size());
+  for (size_t node = 0; node < world_.nodes.size(); ++node) Connect(node);
+  running_->opening->Start(now());
+  Settle();
+  Tick();
+}
+
+void ComputeHost::Kill() {
+  SEXTANT_CHECK(is_up());
+  sim_.Tell("writer ", compute_, " dies, ", Describe());
+  if (running_->writer) {
+    for (const auto& [token, wait] : running_->waits) {
+      sim_.observer->CommitUnknown(compute_, epoch(), wait.first);
+    }
+  }
+  kill_in_.reset();
+  sim_.loop.Kill(process_);
+  running_.reset();
+  world_.streams->ProcessDied(process_);
+}
+
+bool ComputeHost::is_over() const {
+  if (!is_up()) return false;
+  if (running_->writer) return running_->writer->is_fenced();
+  return running_->opening->phase() == Opening::Phase::kFailed;
+}
+
+std::string ComputeHost::Describe() const {
+  if (!is_up()) return "down";
+  if (!running_->writer) return running_->opening->Describe();
+  return Text(running_->writer->is_fenced() ? "fenced" : "open", " at epoch ", epoch(), ", VDL ",
+              running_->writer->vdl(), ", head ", running_->writer->head());
+}
+
+void ComputeHost::Tick() {
+  if (running_->writer) {
+    running_->writer->Tick(now());
+  } else {
+    running_->opening->Tick(now());
+  }
+  Settle();
+  sim_.loop.After(world_.plan->tick, process_, [this] { Tick(); });
+}
+
+void ComputeHost::Settle() {
+  if (!running_->writer) FollowOpening();
+  if (!running_->writer) return;
+  Writer& writer = *running_->writer;
+  WriterOutput output = writer.TakeOutput();
+  for (const WriterOutput::Send& send : output.sends) {
+    const Connection& to =
+        running_->connections[running_->members[send.member.pg.value()][send.member.slot]];
+    sim_.observer->BatchSent(compute_, send.batch, LowestPoint());
+    if (to.is_up) world_.streams->Send(to.stream, send.batch.bytes);
+  }
+  sim_.observer->VdlMoved(compute_, epoch(), writer.vdl());
+  for (const WriterOutput::Release& release : output.releases) {
+    auto wait = running_->waits.extract(release.wait);
+    SEXTANT_CHECK(!wait.empty());
+    const auto& [lsn, done] = wait.mapped();
+    if (release.status.ok()) {
+      sim_.observer->CommitAcked(compute_, epoch(), lsn);
+    } else {
+      sim_.observer->CommitUnknown(compute_, epoch(), lsn);
+    }
+    done(release.status);
+  }
+  sim_.observer->WriterStepped(compute_, writer);
+  for (const WriterOutput::RaiseEpoch& raise : output.raise_epochs) PerformRaise(raise);
+}
+
+void ComputeHost::FollowOpening() {
+  FollowRecovery();
+  for (Opening::Duty& duty : running_->opening->TakeDuties()) Perform(std::move(duty));
+  if (running_->opening->phase() == Opening::Phase::kOpen && !running_->writer) BecomeOpen();
+  if (running_->opening->phase() == Opening::Phase::kFailed &&
+      !std::exchange(running_->has_failed, true)) {
+    sim_.observer->OpeningFailed(compute_, running_->opening->error());
+  }
+}
+
+// Tells of phases, and dies where it was told to.
+void ComputeHost::FollowRecovery() {
+  const Recovery* recovery = running_->opening->recovery();
+  if (recovery == nullptr) return;
+  const Recovery::Phase phase = recovery->phase();
+  if (phase != running_->phase) {
+    sim_.Tell("writer ", compute_, ": ", recovery->Describe());
+    sim_.observer->RecoveryMoved(compute_, running_->claimed, running_->phase, phase);
+    running_->phase = phase;
+  }
+  if (!kill_in_.has_value() || kill_in_->first != phase || --kill_in_->second > 0) return;
+  kill_in_.reset();
+  sim_.Count(Fault::kWriterKilledInRecovery);
+  sim_.Count(
+      static_cast<Rare>(static_cast<int>(Rare::kKilledInDiscovery) + static_cast<int>(phase)));
+  sim_.loop.After(absl::ZeroDuration(), kWorld, [this, life = sim_.loop.life(process_)] {
+    if (sim_.loop.life(process_) == life) Kill();
+  });
+}
+
+void ComputeHost::BecomeOpen() {
+  running_->recovered = running_->opening->result();
+  const compute::RecoveredVolume& recovered = running_->recovered;
+  sim_.observer->Opened(compute_, recovered);
+  for (Connection& connection : running_->connections) {
+    connection.slots.resize(recovered.memberships.size());
+  }
+  for (size_t pg = 0; pg < recovered.memberships.size(); ++pg) {
+    std::vector<size_t> by_slot;
+    const auto& members = recovered.memberships[pg].members;
+    for (size_t slot = 0; slot < members.size(); ++slot) {
+      const auto node = NodeNamed(members[slot].node);
+      SEXTANT_CHECK(node.has_value());
+      running_->connections[*node].slots[pg] = static_cast<quorum::Slot>(slot);
+      by_slot.push_back(*node);
+    }
+    running_->members.push_back(std::move(by_slot));
+  }
+  running_->writer = std::make_unique<Writer>(recovered, world_.plan->writer);
+  running_->writer->Tick(now());
+  for (size_t node = 0; node < running_->connections.size(); ++node) {
+    if (running_->connections[node].is_up) AskForMembers(node);
+  }
+}
+
+Writer::Appended ComputeHost::Append(const std::vector<page::PageChange>& changes,
+                                     const std::vector<std::string>& images) {
+  const Writer::Appended appended = running_->writer->Append(changes);
+  sim_.observer->Appended(compute_, epoch(), appended, changes, images);
+  Settle();
+  return appended;
+}
+
+void ComputeHost::WhenDurable(Lsn lsn, absl::Duration timeout, DurableDone done) {
+  const compute::WaitToken token = running_->last_wait = running_->last_wait.Next();
+  running_->waits[token] = {lsn, std::move(done)};
+  running_->writer->WaitDurable(lsn, token, now() + timeout);
+  Settle();
+}
+
+void ComputeHost::OpenPoint(Lsn lsn) {
+  ++running_->points[lsn];
+  running_->writer->OpenReadPoint(lsn);
+}
+
+void ComputeHost::ClosePoint(Lsn lsn) {
+  const auto point = running_->points.find(lsn);
+  SEXTANT_CHECK(point != running_->points.end());
+  if (--point->second == 0) running_->points.erase(point);
+  running_->writer->CloseReadPoint(lsn);
+}
+
+Lsn ComputeHost::LowestPoint() const {
+  const Lsn vdl = running_->writer->vdl();
+  return running_->points.empty() ? vdl : std::min(running_->points.begin()->first, vdl);
+}
+
+}  // namespace sextant::simulation

@@ -1,0 +1,138 @@
+// ComputeHost: a simulated compute node, the shell around Opening and Writer.
+//
+// Does what compute-node/writer/writer_volume*.cc does, in events instead of threads and locks:
+// streams that come and go, duties carried out, waits, read points, page reads from one complete
+// segment at a time. A process that dies forgets everything; the next Start() is a new claimant.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "compute-node/volume/writer.h"
+#include "compute-node/writer/opening.h"
+#include "tests/simulation/network/network.h"
+#include "tests/simulation/network/streams.h"
+#include "tests/simulation/storage/storage_host.h"
+
+namespace sextant::simulation {
+
+// How compute nodes are set up; drawn per seed.
+struct ComputePlan {
+  compute::WriterOptions writer;
+  compute::Recovery::Options recovery;
+  absl::Duration opening_retry = absl::Milliseconds(50);
+  absl::Duration tick = absl::Milliseconds(5);
+  absl::Duration call_timeout = absl::Milliseconds(100);
+  absl::Duration reconnect_low = absl::Milliseconds(1);
+  absl::Duration reconnect_high = absl::Milliseconds(40);
+  absl::Duration read_deadline = absl::Milliseconds(500);
+  uint64_t max_log_read_bytes = 4096;  // several chunks for a tail
+  uint64_t hedge_one_in = 4;           // page reads that ask two at once
+};
+
+class ComputeHost {
+ public:
+  using ReadDone = std::function<void(absl::StatusOr<page::PageImage>)>;
+  using DurableDone = std::function<void(const absl::Status&)>;
+
+  struct World {  // what it lives in
+    Sim* sim;
+    Network* network;
+    Streams* streams;
+    const ComputePlan* plan;
+    volume::Membership membership;            // as configured
+    std::optional<volume::Descriptor> fresh;  // to found
+    std::vector<StorageHost*> nodes;
+  };
+  ComputeHost(World world, ComputeNo compute);
+
+  // --- life
+  void Start();
+  void Kill();
+  bool is_up() const { return running_ != nullptr; }
+  ProcessId process() const { return process_; }
+  // The process dies once recovery is in `phase` and this many steps on.
+  void KillIn(compute::Recovery::Phase phase, int steps) { kill_in_ = {phase, steps}; }
+
+  // --- its volume
+  bool is_open() const { return is_up() && running_->writer && !running_->writer->is_fenced(); }
+  // Recovery failed, or another writer took over.
+  bool is_over() const;
+  std::string Describe() const;
+  compute::Writer* writer() { return is_up() ? running_->writer.get() : nullptr; }
+  const compute::RecoveredVolume& recovered() const { return running_->recovered; }
+  VolumeEpoch epoch() const { return running_->recovered.epoch; }
+
+  // The caller has passed CheckAppend in this step. `images`: each page as the change leaves it.
+  compute::Writer::Appended Append(const std::vector<page::PageChange>& changes,
+                                   const std::vector<std::string>& images);
+  void WhenDurable(Lsn lsn, absl::Duration timeout, DurableDone done);
+
+  // --- read points and reads; a point must be open while pages are read at it.
+  void OpenPoint(Lsn lsn);
+  void ClosePoint(Lsn lsn);
+  Lsn LowestPoint() const;
+  void Read(PageNo page, Lsn read_point, ReadDone done);
+
+ private:
+  struct Connection {  // to one storage node
+    StreamId stream;
+    bool is_up = false;
+    uint64_t number = 0;  // counts ups and downs, so that late answers are known
+    std::vector<std::optional<quorum::Slot>> slots;  // its place in each PG, once open
+  };
+  struct Running {  // a process's memory
+    std::unique_ptr<compute::Opening> opening;
+    std::unique_ptr<compute::Writer> writer;
+    compute::RecoveredVolume recovered;
+    std::vector<std::vector<size_t>> members;  // node by PG and slot
+    std::vector<Connection> connections;       // by node
+    compute::Recovery::Phase phase = compute::Recovery::Phase::kDiscover;
+    VolumeEpoch claimed;
+    bool has_failed = false;
+    std::map<compute::WaitToken, std::pair<Lsn, DurableDone>> waits;
+    compute::WaitToken last_wait;
+    std::map<Lsn, int> points;
+  };
+  struct Fetch;
+
+  Instant now() const { return sim_.loop.LocalNow(process_); }
+  // --- compute_host.cc
+  void Tick();
+  void Settle();
+  void FollowOpening();
+  void FollowRecovery();
+  void BecomeOpen();
+  void Perform(compute::Opening::Duty duty);
+  // --- compute_nodes.cc: storage nodes
+  template <typename Reply, typename Serve, typename Done>
+  void Call(size_t node, Serve serve, Done done);
+  void Connect(size_t node);
+  void NodeUp(size_t node);
+  void NodeDown(size_t node);
+  void NodeAcked(size_t node, const protocol::AppendAck& ack);
+  void AskForMembers(size_t node);
+  void MembersAnswered(size_t node, uint64_t connection,
+                       const absl::StatusOr<protocol::NodeStatus>& reply);
+  void PerformRaise(const compute::WriterOutput::RaiseEpoch& raise);
+  std::optional<size_t> NodeNamed(const std::string& name) const;
+  // --- compute_reads.cc
+  std::vector<size_t> CompleteNodes(const Fetch& fetch) const;
+  void Ask(const std::shared_ptr<Fetch>& fetch);
+  void PageAnswered(const std::shared_ptr<Fetch>& fetch,
+                    const absl::StatusOr<protocol::ReadPagesReply>& reply);
+  void EndFetch(const std::shared_ptr<Fetch>& fetch, absl::StatusOr<page::PageImage> result);
+
+  Sim& sim_;
+  const World world_;
+  const ComputeNo compute_;
+  const ProcessId process_;
+  std::unique_ptr<Running> running_;
+  std::optional<std::pair<compute::Recovery::Phase, int>> kill_in_;
+};
+
+}  // namespace sextant::simulation

@@ -1,0 +1,91 @@
+// The part of ComputeHost (compute_host.h) that reads pages: from one complete segment, others when
+// it fails, as compute-node/net/page_fetcher.h and WriterVolume::BeginRead do.
+#include <algorithm>
+#include <utility>
+
+#include "tests/simulation/compute/compute_host.h"
+
+namespace sextant::simulation {
+
+struct ComputeHost::Fetch {
+  protocol::ReadPagesRequest request;
+  ReadDone done;
+  Instant deadline;
+  int under_way = 0;
+};
+
+void ComputeHost::Read(PageNo page, Lsn read_point, ReadDone done) {
+  compute::Writer& writer = *running_->writer;
+  if (writer.is_fenced()) return done(absl::FailedPreconditionError("fenced"));
+  const PgId pg = running_->recovered.descriptor.geometry.PgOf(page);
+  const Lsn at = std::min(read_point, writer.vdl());
+  auto fetch = std::make_shared<Fetch>();
+  fetch->request = {.segment = {running_->recovered.descriptor.volume, pg},
+                    .epoch = epoch(),
+                    .read_point = at,
+                    .pg_lsn = std::min((*writer.DurableTails())[pg.value()], at),
+                    .pages = {page}};
+  fetch->done = std::move(done);
+  fetch->deadline = now() + world_.plan->read_deadline;
+  OpenPoint(at);
+  Ask(fetch);
+}
+
+std::vector<size_t> ComputeHost::CompleteNodes(const Fetch& fetch) const {
+  std::vector<size_t> nodes;
+  const PgId pg = fetch.request.segment.pg;
+  const auto& by_slot = running_->members[pg.value()];
+  for (size_t slot = 0; slot < by_slot.size(); ++slot) {
+    const compute::MemberProgress member =
+        running_->writer->Member({pg, static_cast<quorum::Slot>(slot)});
+    const bool is_reachable = member.state == compute::MemberState::kStreaming ||
+                              member.state == compute::MemberState::kBehind ||
+                              member.state == compute::MemberState::kNoSpace;
+    if (is_reachable && member.scl >= *fetch.request.pg_lsn) nodes.push_back(by_slot[slot]);
+  }
+  return nodes;
+}
+
+void ComputeHost::Ask(const std::shared_ptr<Fetch>& fetch) {
+  if (!fetch->done) return;
+  if (now() >= fetch->deadline) {
+    return EndFetch(fetch, absl::UnavailableError("no complete segment answered"));
+  }
+  const std::vector<size_t> nodes = CompleteNodes(*fetch);
+  const int wanted = sim_.Happens(world_.plan->hedge_one_in) ? 2 : 1;
+  for (int i = 0; i < wanted && !nodes.empty(); ++i) {
+    ++fetch->under_way;
+    StorageHost* host = world_.nodes[nodes[sim_.rng.Below(nodes.size())]];
+    world_.network->Call<protocol::ReadPagesReply>(
+        process_, host->process(), world_.plan->call_timeout,
+        [host, request = fetch->request](Network::Answer<protocol::ReadPagesReply> answer) {
+          host->ReadPages(request, std::move(answer));
+        },
+        [this, fetch](const auto& reply) { PageAnswered(fetch, reply); });
+  }
+  if (nodes.empty()) sim_.loop.After(world_.plan->tick, process_, [this, fetch] { Ask(fetch); });
+}
+
+void ComputeHost::PageAnswered(const std::shared_ptr<Fetch>& fetch,
+                               const absl::StatusOr<protocol::ReadPagesReply>& reply) {
+  --fetch->under_way;
+  if (!fetch->done) return;
+  if (reply.ok()) return EndFetch(fetch, reply->pages.front());
+  if (absl::IsFailedPrecondition(reply.status())) return EndFetch(fetch, reply.status());
+  if (absl::IsOutOfRange(reply.status())) sim_.observer->ReadRefused(compute_, reply.status());
+  if (fetch->under_way > 0) return;
+  sim_.loop.After(world_.plan->tick, process_, [this, fetch] { Ask(fetch); });
+}
+
+void ComputeHost::EndFetch(const std::shared_ptr<Fetch>& fetch,
+                           absl::StatusOr<page::PageImage> result) {
+  const ReadDone done = std::exchange(fetch->done, nullptr);
+  ClosePoint(fetch->request.read_point);
+  if (result.ok()) {
+    sim_.observer->PageRead(compute_, epoch(), fetch->request.pages.front(),
+                            fetch->request.read_point, *result);
+  }
+  done(std::move(result));
+}
+
+}  // namespace sextant::simulation

@@ -1,0 +1,115 @@
+// Damage at rest: what happens to a disk's bytes behind the node's back. See sim_disk.h.
+#include <algorithm>
+
+#include "tests/simulation/disk/sim_disk.h"
+
+namespace sextant::simulation {
+
+using storage::LogPosition;
+
+std::optional<LogPosition> SimDisk::DrawPosition(SegmentId segment) {
+  const auto& log = image_[segment].log;
+  if (log.empty()) return std::nullopt;
+  // Recent batches matter most: half of the draws are among the last eight.
+  const size_t back =
+      sim_.rng.Below(sim_.rng.OneIn(2) ? log.size() : std::min<size_t>(8, log.size()));
+  return std::prev(log.end(), static_cast<ptrdiff_t>(back) + 1)->first;
+}
+
+void SimDisk::Injure(SegmentId segment, LogPosition position) {
+  sim_.observer->LogInjured(node_, segment, position);
+}
+
+bool SimDisk::FlipBit(SegmentId segment) {
+  const auto position = DrawPosition(segment);
+  if (!position.has_value()) return false;
+  auto& batch = image_[segment].log[*position];
+  std::string bytes = *batch;  // others share the original
+  const size_t bit = sim_.rng.Below(bytes.size() * 8);
+  bytes[bit / 8] = static_cast<char>(bytes[bit / 8] ^ (1 << bit % 8));
+  batch = std::make_shared<const std::string>(std::move(bytes));
+  sim_.Count(Fault::kBitFlipped);
+  sim_.Tell("node ", node_, " pg ", segment.pg, ": a bit flipped at position ", *position);
+  Injure(segment, *position);
+  return true;
+}
+
+bool SimDisk::LoseSuffix(SegmentId segment) {
+  const auto position = DrawPosition(segment);
+  if (!position.has_value()) return false;
+  auto& log = image_[segment].log;
+  sim_.Count(Fault::kLogSuffixLost);
+  sim_.Tell("node ", node_, " pg ", segment.pg, ": log lost from position ", *position, " on");
+  for (auto it = log.find(*position); it != log.end();) {
+    const LogPosition lost = it->first;
+    it = log.erase(it);
+    Injure(segment, lost);
+  }
+  return true;
+}
+
+bool SimDisk::LoseMiddle(SegmentId segment) {
+  const auto position = DrawPosition(segment);
+  if (!position.has_value()) return false;
+  sim_.Count(Fault::kLogMiddleLost);
+  sim_.Tell("node ", node_, " pg ", segment.pg, ": log lost at position ", *position);
+  image_[segment].log.erase(*position);
+  Injure(segment, *position);
+  return true;
+}
+
+// The bytes meant for one position are found at another, whose own are gone; their own place is as
+// it was before they were written: empty.
+bool SimDisk::Misdirect(SegmentId segment) {
+  const auto from = DrawPosition(segment);
+  if (!from.has_value()) return false;
+  SegmentId victim = segment;
+  if (sim_.rng.OneIn(2)) {  // perhaps in another segment
+    auto it = image_.begin();
+    std::advance(it, static_cast<ptrdiff_t>(sim_.rng.Below(image_.size())));
+    victim = it->first;
+  }
+  const auto to = DrawPosition(victim);
+  if (!to.has_value() || (victim == segment && *to == *from)) return false;
+  image_[victim].log[*to] = image_[segment].log[*from];
+  image_[segment].log.erase(*from);
+  sim_.Count(Fault::kWriteMisdirected);
+  sim_.Tell("node ", node_, ": batch ", *from, " of pg ", segment.pg, " went to ", *to, " of pg ",
+            victim.pg);
+  Injure(segment, *from);
+  Injure(victim, *to);
+  if (victim == segment)
+    sim_.observer->LogAppeared(node_, {segment, *to, image_[segment].log[*to]});
+  return true;
+}
+
+bool SimDisk::DamagePage(SegmentId segment) {
+  auto& pages = image_[segment].pages;
+  if (pages.empty()) return false;
+  auto it = pages.begin();
+  std::advance(it, static_cast<ptrdiff_t>(sim_.rng.Below(pages.size())));
+  if (sim_.rng.OneIn(2)) {
+    std::string& bytes = it->second.bytes;
+    bytes[sim_.rng.Below(bytes.size())] ^= 1;
+  } else {  // another page's version lies here
+    auto other = pages.begin();
+    std::advance(other, static_cast<ptrdiff_t>(sim_.rng.Below(pages.size())));
+    if (other == it) return false;
+    it->second = other->second;
+  }
+  sim_.Count(Fault::kPageDamaged);
+  sim_.Tell("node ", node_, " pg ", segment.pg, ": stored version of page ", it->first.first,
+            " at lsn ", it->first.second, " damaged");
+  return true;
+}
+
+void SimDisk::LoseAll() {
+  sim_.Count(Fault::kDiskLost);
+  sim_.Tell("node ", node_, ": disk lost");
+  image_.clear();
+  unflushed_.clear();
+  unsynced_.reset();
+  sim_.observer->DiskLost(node_);
+}
+
+}  // namespace sextant::simulation

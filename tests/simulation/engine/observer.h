@@ -1,0 +1,67 @@
+// Observer: what the simulated world tells the checkers. Checkers see this and disks, never a
+// node's memory.
+//
+// Everything is told at the moment at which it happens, before anybody can react to it.
+#pragma once
+
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "common/protocol/storage_messages.h"
+#include "compute-node/volume/recovery.h"
+#include "compute-node/volume/writer.h"
+#include "storage-node/store/segment_store.h"
+
+namespace sextant::simulation {
+
+using NodeNo = int;     // 0-based storage node
+using ComputeNo = int;  // 0-based compute node
+
+class Observer {
+ public:
+  virtual ~Observer() = default;
+
+  // --- disks
+  // All of `write` will survive a power loss from now on.
+  virtual void Durable(NodeNo node, const storage::StoreWrite& write) {}
+  // What the disk holds at this position was damaged or lost behind the node's back.
+  virtual void LogInjured(NodeNo node, SegmentId segment, storage::LogPosition position) {}
+  // A batch lies at a position where nobody wrote it: a misdirected write.
+  virtual void LogAppeared(NodeNo node, const storage::LogAppend& append) {}
+  virtual void DiskLost(NodeNo node) {}
+
+  // --- storage nodes
+  virtual void NodeStarted(NodeNo node, const std::vector<protocol::SegmentStatus>& segments) {}
+  // Answers at the moment at which they leave.
+  virtual void AckLeft(NodeNo node, const protocol::AppendAck& ack) {}
+  virtual void RaiseAnswered(NodeNo node, const protocol::RaiseEpochRequest& request,
+                             const absl::StatusOr<protocol::SegmentStatus>& reply) {}
+  virtual void LogServed(NodeNo node, const protocol::ReadLogRequest& request,
+                         const protocol::ReadLogReply& reply) {}
+
+  // --- compute nodes
+  // A recovery, which has claimed `epoch`, is in another phase than before.
+  virtual void RecoveryMoved(ComputeNo compute, VolumeEpoch epoch, compute::Recovery::Phase from,
+                             compute::Recovery::Phase to) {}
+  // It will not open: the error of Opening.
+  virtual void OpeningFailed(ComputeNo compute, const absl::Status& why) {}
+  virtual void Opened(ComputeNo compute, const compute::RecoveredVolume& volume) {}
+  virtual void Appended(ComputeNo compute, VolumeEpoch epoch,
+                        const compute::Writer::Appended& appended,
+                        const std::vector<page::PageChange>& changes,
+                        const std::vector<std::string>& images) {}
+  // `lowest_point`: the lowest read point that is open on the writer, or its VDL.
+  virtual void BatchSent(ComputeNo compute, const log::EncodedBatch& batch, Lsn lowest_point) {}
+  virtual void VdlMoved(ComputeNo compute, VolumeEpoch epoch, Lsn vdl) {}
+  virtual void CommitAcked(ComputeNo compute, VolumeEpoch epoch, Lsn commit) {}
+  virtual void CommitUnknown(ComputeNo compute, VolumeEpoch epoch, Lsn commit) {}
+  // A reader got these bytes.
+  virtual void PageRead(ComputeNo compute, VolumeEpoch epoch, PageNo page, Lsn read_point,
+                        const page::PageImage& image) {}
+  // A segment had it that the read point is out of range.
+  virtual void ReadRefused(ComputeNo compute, const absl::Status& why) {}
+  // After every step of a compute node.
+  virtual void WriterStepped(ComputeNo compute, const compute::Writer& writer) {}
+};
+
+}  // namespace sextant::simulation

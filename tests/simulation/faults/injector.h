@@ -1,0 +1,58 @@
+// Injector: strikes as the plan says, at random moments, until the evening.
+#pragma once
+
+#include <vector>
+
+#include "tests/simulation/check/durable_index.h"
+#include "tests/simulation/faults/plan.h"
+
+namespace sextant::simulation {
+
+class Injector {
+ public:
+  struct World {
+    Sim* sim;
+    const Plan* plan;
+    Network* network;
+    Streams* streams;
+    std::vector<StorageHost*> nodes;
+    std::vector<ComputeHost*> computes;
+    DurableIndex* index;     // what damage there is already: the budget
+    const History* history;  // for counting situations only
+  };
+  explicit Injector(World world) : sim_(*world.sim), plan_(*world.plan), world_(std::move(world)) {}
+
+  // Claimants come and go from now on.
+  void Start();
+  // Nothing strikes any more; what is down stays down.
+  void Stop() { is_over_ = true; }
+
+ private:
+  void Repeat(absl::Duration mean, void (Injector::*strike)());
+  // --- processes
+  void KillNode();
+  void KillOne(size_t node);
+  void PauseNode();
+  void KillWriter();
+  void PauseWriter();
+  void StartRival();
+  void KeepOneClaimant();
+  // --- links
+  void CutSomething();
+  void Cut(const std::vector<ProcessId>& some, const std::vector<ProcessId>& others);
+  void ResetStream() { world_.streams->ResetOne(); }
+  // --- disks
+  void InjureDisk();
+  void LoseDisk();
+  bool MayInjure(NodeNo node, bool for_good) const;
+  bool IsInjured(NodeNo node, PgId pg) const;
+
+  std::vector<ProcessId> NodesOf(const std::string& zone) const;
+
+  Sim& sim_;
+  const Plan& plan_;
+  const World world_;
+  bool is_over_ = false;
+};
+
+}  // namespace sextant::simulation

@@ -1,0 +1,62 @@
+// Day: one seed. Morning (founding), day (faults), evening (faults end, liveness, the last look).
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tests/simulation/check/check_suite.h"
+#include "tests/simulation/clients/clients.h"
+#include "tests/simulation/compute/compute_host.h"
+#include "tests/simulation/faults/injector.h"
+#include "tests/simulation/faults/plan.h"
+#include "tests/simulation/network/network.h"
+#include "tests/simulation/network/streams.h"
+#include "tests/simulation/storage/storage_host.h"
+
+namespace sextant::simulation {
+
+class Day {
+ public:
+  Day(uint64_t seed, bool is_verbose);
+
+  // Whole; the report says what came of it.
+  Report Run();
+
+ private:
+  // --- building (day.cc)
+  void BuildNodes();
+  void BuildComputes();
+  void Morning();
+  // --- the end (evening.cc)
+  void Evening();
+  void EndFaults();
+  void Drill();
+  void Settle();
+  void CheckQuiet();
+  void CheckCopies();
+  void CheckPages();
+  // Runs until `is_done`, which must come within `limit` of simulated time: a liveness rule.
+  bool Await(std::string_view rule, absl::Duration limit, const std::function<bool()>& is_done);
+  // Whatever comes of it.
+  bool RunUntil(absl::Duration limit, const std::function<bool()>& is_done);
+  ComputeHost* OpenHost() const;
+  bool IsLost(NodeNo node) const;
+  std::vector<NodeNo> HealthyNodes() const;
+  void StopNode(NodeNo node);
+  void StartNode(NodeNo node);
+  bool AreMembersWhole() const;
+  bool IsVolumeWhole() const;
+
+  Sim sim_;
+  Plan plan_;
+  mutable CheckSuite checks_;
+  Network network_;
+  Streams streams_;
+  std::vector<std::unique_ptr<StorageHost>> nodes_;
+  std::vector<std::unique_ptr<ComputeHost>> computes_;
+  std::unique_ptr<Clients> clients_;
+  std::unique_ptr<Injector> injector_;
+};
+
+}  // namespace sextant::simulation

@@ -1,0 +1,230 @@
+// The evening of a Day (day.h): faults end, and what must then come by itself is waited for; then
+// everything that is left is compared.
+#include <algorithm>
+
+#include "tests/simulation/run/day.h"
+
+namespace sextant::simulation {
+namespace {
+
+constexpr absl::Duration kPatience = absl::Seconds(20);  // simulated
+
+}  // namespace
+
+void Day::Evening() {
+  if (sim_.loop.is_stopped()) return;
+  sim_.Tell("evening");
+  EndFaults();
+  ComputeHost* last = computes_[sim_.rng.Below(computes_.size())].get();
+  for (const auto& compute : computes_) {
+    if (compute.get() != last && compute->is_up()) compute->Kill();
+  }
+  const uint64_t before = clients_->acked();
+  Await("a writer opens and commits", kPatience, [&] {
+    if (last->is_over()) last->Kill();
+    if (!last->is_up()) last->Start();
+    return last->is_open() && clients_->acked() >= before + 3;
+  });
+  Settle();
+  if (plan_.is_beyond_budget) return;
+  Drill();
+  Settle();
+  CheckQuiet();
+  CheckCopies();
+  CheckPages();
+}
+
+void Day::EndFaults() {
+  injector_->Stop();
+  network_.JoinAll();
+  network_.Calm();
+  streams_.plan.reset_one_in = streams_.plan.damage_one_in = 0;
+  for (NodeNo node = 0; node < static_cast<NodeNo>(nodes_.size()); ++node) {
+    DiskPlan& disk = nodes_[node]->disk().plan;
+    disk = plan_.disk;  // none limps any more
+    disk.fail_write_one_in = disk.fail_sync_one_in = disk.fill_one_in = 0;
+    // Nothing looks for damage yet but a start.
+    for (uint32_t pg = 0; pg < plan_.geometry.pg_count; ++pg) {
+      if (checks_.facts().index.At(node, PgId(pg)).is_unaware) StopNode(node);
+    }
+    StartNode(node);
+  }
+}
+
+ComputeHost* Day::OpenHost() const {
+  for (const auto& compute : computes_) {
+    if (compute->is_open()) return compute.get();
+  }
+  return nullptr;
+}
+
+bool Day::IsLost(NodeNo node) const {
+  for (const auto& [key, copy] : checks_.facts().index.copies()) {
+    if (key.first == node && copy.is_wiped) return true;
+  }
+  return false;
+}
+
+std::vector<NodeNo> Day::HealthyNodes() const {
+  std::vector<NodeNo> healthy;
+  for (NodeNo node = 0; node < static_cast<NodeNo>(nodes_.size()); ++node) {
+    if (!IsLost(node) && nodes_[node]->is_up()) healthy.push_back(node);
+  }
+  return healthy;
+}
+
+void Day::StopNode(NodeNo node) {
+  if (nodes_[node]->is_up()) nodes_[node]->Kill(/*power_lost=*/false);
+}
+
+void Day::StartNode(NodeNo node) {
+  if (!nodes_[node]->is_up()) nodes_[node]->Start();
+}
+
+// --- liveness
+
+// What is lost or stopped must not matter: commits with four, with a zone down; reads with a zone
+// and one more down, and commits again as soon as the fourth is back.
+void Day::Drill() {
+  if (sim_.loop.is_stopped()) return;
+  std::vector<NodeNo> order(nodes_.size());
+  for (size_t i = 0; i < order.size(); ++i) order[i] = static_cast<NodeNo>(i);
+  // Lost ones are down already; then a zone, or anybody.
+  const bool is_zone = sim_.rng.OneIn(2);
+  const std::string zone = nodes_[sim_.rng.Below(nodes_.size())]->member().zone;
+  for (size_t i = order.size() - 1; i > 0; --i) std::swap(order[i], order[sim_.rng.Below(i + 1)]);
+  std::ranges::stable_sort(order, {}, [&](NodeNo node) {
+    return IsLost(node) ? 0 : is_zone && nodes_[node]->member().zone == zone ? 1 : 2;
+  });
+  clients_->ResumeWriting();
+  StopNode(order[0]);
+  StopNode(order[1]);
+  uint64_t before = clients_->acked();
+  const auto commits = [&] { return clients_->acked() >= before + 3; };
+  if (Await("commits go on with four members", kPatience, commits)) {
+    const bool is_zone_down = nodes_[order[0]]->member().zone == nodes_[order[1]]->member().zone;
+    if (is_zone_down) sim_.Count(Rare::kCommitWithZoneDown);
+  }
+  StopNode(order[2]);
+  RunUntil(absl::Milliseconds(400), [] { return false; });  // what was acknowledged is told
+  const uint64_t reads = clients_->read();
+  Await("reads go on with three members", kPatience, [&] { return clients_->read() >= reads + 3; });
+  sim_.Count(Rare::kReadBelowQuorum);
+  StartNode(order[2]);
+  before = clients_->acked();
+  Await("commits resume with the fourth member", kPatience, commits);
+  for (const NodeNo node : order) StartNode(node);
+}
+
+bool Day::AreMembersWhole() const {
+  ComputeHost* host = OpenHost();
+  if (host == nullptr || host->writer()->vdl() != host->writer()->head()) return false;
+  for (const compute::PgProgress& pg : host->writer()->Progress().pgs) {
+    for (size_t slot = 0; slot < pg.members.size(); ++slot) {
+      if (IsLost(static_cast<NodeNo>(slot))) continue;
+      const compute::MemberProgress& member = pg.members[slot];
+      if (member.state != compute::MemberState::kStreaming || member.scl != pg.last_lsn) {
+        return false;
+      }
+    }
+  }
+  return true;
+}
+
+bool Day::IsVolumeWhole() const {
+  if (!AreMembersWhole()) return false;
+  for (const NodeNo node : HealthyNodes()) {
+    for (const protocol::SegmentStatus& status : nodes_[node]->Statuses()) {
+      if (status.is_damaged) return false;
+    }
+  }
+  return true;
+}
+
+void Day::Settle() {
+  if (sim_.loop.is_stopped()) return;
+  clients_->StopWriting();
+  const GossipPlan& gossip = plan_.gossip;
+  const absl::Duration round = gossip.machine.grace + gossip.interval +
+                               5 * (gossip.patience + gossip.peer_rest) +
+                               gossip.machine.max_backoff;
+  Await("every member holds everything after ten gossip rounds", 10 * round + kPatience,
+        [this] { return IsVolumeWhole(); });
+}
+
+// --- the last look
+
+void Day::CheckQuiet() {
+  if (sim_.loop.is_stopped()) return;
+  clients_->StopReading();
+  RunUntil(absl::Seconds(4), [] { return false; });  // the last views close, heartbeats tell
+  ComputeHost* host = OpenHost();
+  const auto noise = [&] {
+    uint64_t sum = host->writer()->counters().heartbeats;
+    for (const NodeNo node : HealthyNodes()) sum += nodes_[node]->gossip_requests();
+    return sum;
+  };
+  const uint64_t before = noise();
+  RunUntil(absl::Seconds(2), [] { return false; });
+  if (noise() != before) {
+    sim_.Violate("I16", noise() - before, " heartbeats and gossip requests in two idle seconds");
+  }
+}
+
+// I15: every record that counts is on every member that is not lost, and all SCLs are equal. I1:
+// nothing acknowledged is missing.
+void Day::CheckCopies() {
+  if (sim_.loop.is_stopped()) return;
+  Facts& facts = checks_.facts();
+  const Lsn vdl = OpenHost()->writer()->vdl();
+  std::map<PgId, Lsn> last;
+  for (const auto& [lsn, record] : facts.history.records()) {
+    if (lsn > vdl || facts.history.IsAnnulled(lsn, record.epoch)) continue;
+    const PgId pg = plan_.geometry.PgOf(record.page);
+    last[pg] = lsn;
+    for (const NodeNo node : HealthyNodes()) {
+      const auto& records = facts.index.At(node, pg).records;
+      const auto held = records.find(lsn);
+      if (held != records.end() && !held->second.is_injured) continue;
+      sim_.Violate("I15", "LSN ", lsn, " of pg ", pg, " is not on node ", node, "'s disk");
+    }
+  }
+  for (const NodeNo node : HealthyNodes()) {
+    for (const protocol::SegmentStatus& status : nodes_[node]->Statuses()) {
+      if (status.scl == last[status.segment.pg]) continue;
+      sim_.Violate("I15", "node ", node, " pg ", status.segment.pg, " has SCL ", status.scl,
+                   ", the last LSN is ", last[status.segment.pg]);
+    }
+  }
+}
+
+// Every page of every member, read at VDL.
+void Day::CheckPages() {
+  if (sim_.loop.is_stopped()) return;
+  ComputeHost* host = OpenHost();
+  compute::Writer& writer = *host->writer();
+  const Lsn vdl = writer.vdl();
+  for (const NodeNo node : HealthyNodes()) {
+    for (uint32_t pg = 0; pg < plan_.geometry.pg_count; ++pg) {
+      protocol::ReadPagesRequest request{.segment = {host->recovered().descriptor.volume, PgId(pg)},
+                                         .epoch = host->epoch(),
+                                         .read_point = vdl,
+                                         .pg_lsn = (*writer.DurableTails())[pg]};
+      for (uint64_t i = 0; i < plan_.geometry.pages_per_pg; ++i) {
+        request.pages.push_back(PageNo(pg * plan_.geometry.pages_per_pg + i));
+      }
+      nodes_[node]->ReadPages(request, [this, host, request, node](const auto& reply) {
+        if (!reply.ok()) {
+          return sim_.Violate("I7", "node ", node, ": ", View(reply.status().message()));
+        }
+        for (size_t i = 0; i < request.pages.size(); ++i) {
+          sim_.observer->PageRead(0, host->epoch(), request.pages[i], request.read_point,
+                                  reply->pages[i]);
+        }
+      });
+    }
+  }
+  RunUntil(absl::Milliseconds(100), [] { return false; });
+}
+
+}  // namespace sextant::simulation

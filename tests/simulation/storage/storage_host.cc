@@ -1,0 +1,235 @@
+// See storage_host.h. Life, appends and claims; reads are in storage_reads.cc.
+#include "tests/simulation/storage/storage_host.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "common/base/check.h"
+#include "common/base/status.h"
+
+namespace sextant::simulation {
+namespace {
+
+using storage::ReplyToken;
+
+constexpr ReplyToken kGossip{UINT64_MAX};
+constexpr absl::Duration kRestart = absl::Milliseconds(50);
+
+}  // namespace
+
+absl::Status StorageHost::NoSuchSegment(SegmentId segment) {
+  return absl::NotFoundError(Text("this storage node has no segment ", segment.pg));
+}
+
+StorageHost::StorageHost(World world, NodeNo node, volume::Member member)
+    : sim_(*world.sim),
+      world_(std::move(world)),
+      node_(node),
+      member_(std::move(member)),
+      process_(sim_.loop.AddProcess(absl::Seconds(static_cast<int64_t>(sim_.rng.Below(1000))),
+                                    0.99 + static_cast<double>(sim_.rng.Below(20)) / 1000)),
+      disk_(&sim_, node) {
+  world_.streams->AddServer(process_, this);
+}
+
+// --- life
+
+void StorageHost::Start() {
+  SEXTANT_CHECK(!is_up());
+  disk_.Boot();
+  sim_.loop.Start(process_);
+  running_ = std::make_unique<Running>();
+  running_->committer = std::make_unique<SimCommitter>(
+      &sim_, process_, &disk_,
+      SimCommitter::Out{
+          .ack = [this](const storage::SegmentOutput::Ack& ack) { Deliver(ack); },
+          .epoch_reply =
+              [this](storage::SegmentOutput::EpochReply reply) { DeliverRaise(std::move(reply)); },
+          .gap = [this] { running_->gossip->Wake(); },
+          .fatal =
+              [this](const absl::Status&) {
+                // Not within the committer's own call. Something starts it again in a while.
+                sim_.loop.After(absl::ZeroDuration(), kWorld, [this] {
+                  if (is_up()) Kill(/*power_lost=*/false);
+                });
+                sim_.loop.After(kRestart, kWorld, [this] {
+                  if (!is_up()) Start();
+                });
+              }});
+  Load();
+  StartGossip();
+  sim_.observer->NodeStarted(node_, Statuses());
+}
+
+void StorageHost::Load() {
+  auto states = disk_.LoadStates();
+  SEXTANT_CHECK(states.ok());
+  for (storage::SegmentState& state : *states) {
+    const storage::LogPosition from = state.first_position;
+    auto slot = std::make_unique<Slot>(std::move(state));
+    const absl::Status scanned =
+        disk_.ScanLog(slot->id, from, [&](storage::LogPosition position, auto bytes) {
+          slot->segment.Restore(position, log::DecodeBatch(*bytes));
+        });
+    SEXTANT_CHECK(scanned.ok());
+    slot->segment.FinishRestore(*disk_.LoadHighWater(slot->id));
+    if (slot->segment.Status().is_damaged) sim_.Count(Rare::kDamageFoundAtStart);
+    running_->slots.emplace(slot->id, std::move(slot));
+  }
+}
+
+void StorageHost::StartGossip() {
+  running_->gossip = std::make_unique<SimGossip>(
+      &sim_, process_, *world_.gossip,
+      SimGossip::Node{.statuses = [this] { return Statuses(); },
+                      .append = [this](auto bytes) { Append(kGossip, std::move(bytes)); },
+                      .ask =
+                          [this](const std::string& name, const protocol::ReadLogRequest& request,
+                                 Network::Answer<protocol::ReadLogReply> done) {
+                            StorageHost* peer = world_.find(name);
+                            if (peer == nullptr || peer == this) return false;
+                            world_.network->Call<protocol::ReadLogReply>(
+                                process_, peer->process(), world_.gossip->patience,
+                                [peer, request](auto answer) {
+                                  peer->ReadLog(request, std::move(answer));
+                                },
+                                std::move(done));
+                            return true;
+                          }});
+  running_->gossip->Start();
+}
+
+void StorageHost::Kill(bool power_lost) {
+  SEXTANT_CHECK(is_up());
+  sim_.loop.Kill(process_);
+  running_.reset();
+  disk_.ProcessDied();
+  if (power_lost) disk_.PowerLost();
+  world_.streams->ProcessDied(process_);
+}
+
+Slot* StorageHost::Find(SegmentId segment) const {
+  const auto found = running_->slots.find(segment);
+  return found == running_->slots.end() ? nullptr : found->second.get();
+}
+
+std::vector<protocol::SegmentStatus> StorageHost::Statuses() const {
+  std::vector<protocol::SegmentStatus> statuses;
+  for (const auto& [id, slot] : running_->slots) statuses.push_back(slot->segment.Status());
+  return statuses;
+}
+
+uint64_t StorageHost::gossip_requests() const { return running_->gossip->requests(); }
+
+void StorageHost::GetStatus(Network::Answer<protocol::NodeStatus> answer) {
+  answer(protocol::NodeStatus{member_.node, member_.zone, Statuses()});
+}
+
+// --- appending
+
+void StorageHost::StreamOpened(StreamId stream) { running_->streams[stream] = true; }
+void StorageHost::StreamEnded(StreamId stream) { running_->streams.erase(stream); }
+
+void StorageHost::BatchArrived(StreamId stream, std::shared_ptr<const std::string> bytes) {
+  if (running_->streams.contains(stream)) Append(ReplyToken(stream.value()), std::move(bytes));
+}
+
+void StorageHost::Append(ReplyToken from, std::shared_ptr<const std::string> bytes) {
+  const absl::StatusOr<log::BatchView> view = log::DecodeBatch(*bytes);
+  if (!view.ok()) return AnswerDamaged(from, *bytes, view.status());
+  const SegmentId id{view->header.volume, view->header.pg};
+  Slot* slot = Find(id);
+  if (slot == nullptr) return Refuse(from, id, NoSuchSegment(id));
+  CountLateWrite(*slot, *view);
+  slot->segment.Append(*view, std::move(bytes), from);
+  running_->committer->Enqueue(slot);
+}
+
+void StorageHost::CountLateWrite(const Slot& slot, const log::BatchView& view) {
+  const storage::SegmentState& state = slot.segment.state();
+  if (view.header.epoch < state.epoch) sim_.Count(Rare::kLateWriteRefused);
+  for (const auto& entry : view.entries) {
+    const log::RecordHeader& header = entry.record.header;
+    if (storage::IsAnnulled(state.truncations, header.lsn, header.epoch)) {
+      return sim_.Count(Rare::kLateRecordAnnulled);
+    }
+  }
+}
+
+void StorageHost::AnswerDamaged(ReplyToken from, const std::string& bytes,
+                                const absl::Status& why) {
+  const absl::StatusOr<log::BatchHeader> header = log::DecodeBatchHeader(bytes);
+  if (header.ok()) Refuse(from, {header->volume, header->pg}, why);
+}
+
+void StorageHost::Refuse(ReplyToken from, SegmentId segment, absl::Status why) {
+  protocol::AppendAck ack{.segment = segment, .status = std::move(why)};
+  if (Slot* slot = Find(segment)) {
+    const protocol::SegmentStatus status = slot->segment.Status();
+    ack.epoch = status.epoch;
+    ack.scl = status.scl;
+  }
+  Deliver({from, std::move(ack)});
+}
+
+void StorageHost::Deliver(const storage::SegmentOutput::Ack& ack) {
+  sim_.observer->AckLeft(node_, ack.ack);
+  if (ack.to == kGossip) return running_->gossip->Acked(ack.ack);
+  const StreamId stream(ack.to.value());
+  if (running_->streams.contains(stream)) world_.streams->Ack(stream, ack.ack);
+}
+
+// --- claims and creation
+
+void StorageHost::RaiseEpoch(const protocol::RaiseEpochRequest& request,
+                             Network::Answer<protocol::SegmentStatus> answer) {
+  Slot* slot = Find(request.segment);
+  if (slot == nullptr) return answer(NoSuchSegment(request.segment));
+  const ReplyToken token(++last_token_);
+  running_->raises[token] = std::move(answer);
+  running_->raise_requests[token] = request;
+  slot->segment.RaiseEpoch(request, token);
+  running_->committer->Enqueue(slot);
+}
+
+void StorageHost::DeliverRaise(storage::SegmentOutput::EpochReply reply) {
+  auto answer = running_->raises.extract(reply.to);
+  const auto request = running_->raise_requests.extract(reply.to);
+  if (answer.empty()) return;
+  if (absl::IsResourceExhausted(reply.reply.status())) sim_.Count(Rare::kRaiseRefusedForRoom);
+  sim_.observer->RaiseAnswered(node_, request.mapped(), reply.reply);
+  answer.mapped()(std::move(reply.reply));
+}
+
+void StorageHost::CreateSegment(const protocol::CreateSegmentRequest& request,
+                                Network::Answer<protocol::SegmentStatus> answer) {
+  const SegmentId id{request.descriptor.volume, request.pg};
+  if (Slot* slot = Find(id)) {
+    const storage::SegmentState& state = slot->segment.state();
+    if (state.descriptor == request.descriptor && state.membership == request.membership &&
+        state.slot == request.slot) {
+      return answer(slot->segment.Status());
+    }
+    return answer(absl::AbortedError("a segment of another geometry or membership"));
+  }
+  if (std::exchange(running_->is_creating, true)) {  // one at a time
+    sim_.loop.After(absl::Microseconds(100), process_,
+                    [this, request, answer] { CreateSegment(request, answer); });
+    return;
+  }
+  storage::SegmentState state{.segment = id,
+                              .incarnation = IncarnationId(sim_.rng.Next() | 1),
+                              .descriptor = request.descriptor,
+                              .membership = request.membership,
+                              .slot = request.slot};
+  running_->committer->Create(state, [this, state, answer](const absl::Status& status) {
+    running_->is_creating = false;
+    if (!status.ok()) return answer(status);
+    auto slot = std::make_unique<Slot>(state);
+    slot->segment.FinishRestore(std::nullopt);
+    answer(slot->segment.Status());
+    running_->slots.emplace(state.segment, std::move(slot));
+  });
+}
+
+}  // namespace sextant::simulation
