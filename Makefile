@@ -11,7 +11,7 @@ export ASAN_OPTIONS ?= detect_container_overflow=0
 export TSAN_OPTIONS ?= ignore_noninstrumented_modules=1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test bench lint format image compose-test clean
+.PHONY: help setup build demo test bench fuzz lint format image compose-test clean
 
 help: ## Shows this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -31,6 +31,9 @@ test: build ## Runs every test (unit, integration, lint)
 
 bench: build ## Runs the micro benchmarks
 	@for b in $(BUILD)/bench-bin/*; do echo "== $$b"; "$$b" --benchmark_min_time=0.2 || exit 1; done
+
+fuzz: ## Fuzzes TARGET=record|batch|page_delta|... for SECONDS=60 (tests/fuzz/README.md)
+	@tests/fuzz/run.sh "$(TARGET)" "$(or $(SECONDS),60)"
 
 lint: setup ## Checks the repository's rules and the format
 	@python3 tests/lint/check.py

@@ -3,6 +3,7 @@
 #
 #   deploy/install-deps.sh             everything
 #   deploy/install-deps.sh --runtime   only the libraries that the finished binaries load
+#   deploy/install-deps.sh --fuzz      what `make fuzz` needs on top of everything (clang, libFuzzer)
 #   deploy/install-deps.sh --list      prints the package names, installs nothing
 #
 # Safe to run again: with everything in place it asks dpkg once and ends. Needs root, or sudo.
@@ -18,6 +19,7 @@ libraries=(
   prometheus-cpp-dev libcurl4-openssl-dev libcivetweb-dev libcpp-httplib-dev
 )
 testing=(libgtest-dev libgmock-dev libbenchmark-dev sqlite3 python3 clang-format clang-tidy)
+fuzzing=(clang-14 libclang-rt-14-dev)
 runtime=(
   libgrpc++1.51 libprotobuf32 libabsl20220623 librocksdb7.8 libsqlite3-0 libspdlog1.10 libyaml-cpp0.7
   libprometheus-cpp-core1.0 libprometheus-cpp-pull1.0 libcpp-httplib0.11 libedit2
@@ -27,8 +29,9 @@ packages=("${compiler[@]}" "${libraries[@]}" "${testing[@]}")
 case "${1:-}" in
   "") ;;
   --runtime) packages=("${runtime[@]}") ;;
+  --fuzz) packages+=("${fuzzing[@]}") ;;
   --list) printf '%s\n' "${packages[@]}"; exit 0 ;;
-  *) echo "usage: $0 [--runtime | --list]" >&2; exit 2 ;;
+  *) echo "usage: $0 [--runtime | --fuzz | --list]" >&2; exit 2 ;;
 esac
 
 fail() { echo "install-deps: $*" >&2; exit 1; }

@@ -29,7 +29,8 @@ inline void PutVarint(std::string* out, uint64_t v) {
 }
 
 // The readers take from the front of *in and return false, leaving *in unspecified, when it is
-// short or malformed (a varint of more than 64 bits).
+// short or malformed (a varint of more than 64 bits, or of more bytes than its value needs: a value
+// has one encoding).
 [[nodiscard]] inline bool GetFixed32(std::string_view* in, uint32_t* v) {
   if (in->size() < sizeof *v) return false;
   std::memcpy(v, in->data(), sizeof *v);
@@ -47,6 +48,7 @@ inline void PutVarint(std::string* out, uint64_t v) {
   for (size_t i = 0; i < in->size() && i < 10; ++i) {
     const uint64_t byte = static_cast<unsigned char>((*in)[i]);
     if (i == 9 && byte > 1) return false;
+    if (i > 0 && byte == 0) return false;
     result |= (byte & 0x7f) << (7 * i);
     if (byte < 0x80) {
       in->remove_prefix(i + 1);

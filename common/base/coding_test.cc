@@ -56,6 +56,14 @@ TEST(Coding, VarintsTakeOneByteForSevenBits) {
   }
 }
 
+TEST(Coding, AVarintHasOneEncoding) {
+  for (const std::string& bytes : {std::string("\x80\x00", 2), std::string("\xff\x80\x00", 3)}) {
+    std::string_view in = bytes;
+    uint64_t read = 0;
+    EXPECT_FALSE(GetVarint(&in, &read)) << "of " << bytes.size() << " bytes, one too many";
+  }
+}
+
 TEST(Coding, ShortInputIsRefusedAtEveryLength) {
   for (uint64_t value : Limits()) {
     std::string out;

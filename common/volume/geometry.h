@@ -17,7 +17,11 @@ struct Geometry {
   uint32_t pg_count = 1;
   GeometryEpoch epoch{1};
 
-  PgId PgOf(PageNo page) const { return PgId(static_cast<uint32_t>(page.value() / pages_per_pg)); }
+  // Of a page beyond every possible volume: the largest PgId, which no volume has.
+  PgId PgOf(PageNo page) const {
+    const uint64_t pg = page.value() / pages_per_pg;
+    return PgId(pg < UINT32_MAX ? static_cast<uint32_t>(pg) : UINT32_MAX);
+  }
   uint64_t PageCount() const { return pages_per_pg * pg_count; }
   bool Contains(PageNo page) const { return page.value() < PageCount(); }
 

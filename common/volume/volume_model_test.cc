@@ -26,6 +26,12 @@ TEST(Geometry, PagesFallIntoProtectionGroupsInOrder) {
   EXPECT_FALSE(geometry.Contains(PageNo(UINT64_MAX)));
 }
 
+TEST(Geometry, APageBeyondEveryVolumeIsOfNoGroup) {
+  const Geometry geometry{.page_bytes = 4096, .pages_per_pg = 10, .pg_count = 3};
+  EXPECT_EQ(geometry.PgOf(PageNo((1ull << 32) * 10 + 10)), PgId(UINT32_MAX)) << "not group 1";
+  EXPECT_EQ(geometry.PgOf(PageNo(UINT64_MAX)), PgId(UINT32_MAX));
+}
+
 TEST(Geometry, ASegmentIsTenGibibytesByDefault) {
   const Geometry geometry;
   EXPECT_EQ(geometry.pages_per_pg * geometry.page_bytes, kDefaultSegmentBytes);

@@ -71,7 +71,7 @@ absl::Status Segment::CheckRecord(const log::BatchHeader& batch,
     return absl::InvalidArgumentError(Text(Name(), ": lsn ", header.lsn, " changes page ",
                                            header.page, " of another protection group"));
   }
-  if (header.lsn > PageIndex::kMaxLsn) {
+  if (header.lsn >= PageIndex::kMaxLsn) {  // kMaxLsn itself means "unknown" in highest_stored_
     return absl::InvalidArgumentError(Text(Name(), ": lsn ", header.lsn, " is too large"));
   }
   if (header.is_full_image && record.payload.size() != geometry.page_bytes) {

@@ -150,7 +150,9 @@ TEST(SegmentAppend, RefusesMalformedBatches) {
       Batch({Redo(1, 0, {.page = PageNo(9)})}),          // of another group
       Batch({Redo(1, 0, {.page = PageNo(20)})}),         // of another group
       Batch({Redo(PageIndex::kMaxLsn.value() + 1, 0)}),  // out of range
-      Batch({}, {.vdl = 3, .pg_lsn_at_vdl = 4}),         // contradicts itself
+      Batch({Redo(PageIndex::kMaxLsn.value(), 0)}),      // it would look like a lost mark
+      Batch({Redo(5, 0, {.page = PageNo((kPagesPerPg << 32) + kPage.value())})}),
+      Batch({}, {.vdl = 3, .pg_lsn_at_vdl = 4}),  // contradicts itself
   };
   for (const log::EncodedBatch& batch : malformed) {
     Rig rig;

@@ -50,6 +50,12 @@ class Reader {
     ok_ = ok_ && GetVarint(&in_, &value);
     return ok_ ? value : 0;
   }
+  // A varint of at most `largest`.
+  uint64_t VarintUpTo(uint64_t largest) {
+    const uint64_t value = Varint();
+    ok_ = ok_ && value <= largest;
+    return ok_ ? value : 0;
+  }
   uint64_t Fixed64() {
     uint64_t value = 0;
     ok_ = ok_ && GetFixed64(&in_, &value);
@@ -111,9 +117,9 @@ void EncodeStateBody(const SegmentState& state, std::string* out) {
 void DecodeStateBody(Reader* in, SegmentState* state) {
   state->incarnation = IncarnationId(in->Fixed64());
   volume::Geometry& geometry = state->descriptor.geometry;
-  geometry.page_bytes = static_cast<uint32_t>(in->Varint());
+  geometry.page_bytes = static_cast<uint32_t>(in->VarintUpTo(UINT32_MAX));
   geometry.pages_per_pg = in->Varint();
-  geometry.pg_count = static_cast<uint32_t>(in->Varint());
+  geometry.pg_count = static_cast<uint32_t>(in->VarintUpTo(UINT32_MAX));
   geometry.epoch = GeometryEpoch(in->Varint());
   state->membership.epoch = MembershipEpoch(in->Varint());
   for (uint64_t n = in->Varint(); n > 0 && in->ok(); --n) {
@@ -122,14 +128,14 @@ void DecodeStateBody(Reader* in, SegmentState* state) {
     member.zone = in->Text();
     state->membership.members.push_back(std::move(member));
   }
-  state->membership.base = quorum::SlotSet::FromBits(static_cast<unsigned>(in->Varint()));
+  state->membership.base = quorum::SlotSet::FromBits(static_cast<unsigned>(in->VarintUpTo(UINT8_MAX)));
   for (uint64_t n = in->Varint(); n > 0 && in->ok(); --n) {
     volume::MemberChange change;
-    change.from = static_cast<quorum::Slot>(in->Varint());
-    change.to = static_cast<quorum::Slot>(in->Varint());
+    change.from = static_cast<quorum::Slot>(in->VarintUpTo(UINT8_MAX));
+    change.to = static_cast<quorum::Slot>(in->VarintUpTo(UINT8_MAX));
     state->membership.changes.push_back(change);
   }
-  state->slot = static_cast<quorum::Slot>(in->Varint());
+  state->slot = static_cast<quorum::Slot>(in->VarintUpTo(UINT8_MAX));
   state->epoch = VolumeEpoch(in->Varint());
   state->writer = WriterId(in->Fixed64());
   for (uint64_t n = in->Varint(); n > 0 && in->ok(); --n) {
