@@ -26,7 +26,8 @@ absl::StatusOr<StorageNodeAddress> ParseStorageNode(const std::string& text) {
 
 void AddWriterFlags(CLI::App* app, ComputeFlags* flags) {
   compute::WriterOptions& writer = flags->volume.writer;
-  app->add_option("--lal", writer.lal, "Allocates no LSN so far above VDL (back-pressure).");
+  app->add_option("--lal", flags->volume.recovery.lal,
+                  "Allocates no LSN so far above VDL (back-pressure).");
   rpc::AddByteSize(app, "--max-unacked-redo", &writer.max_unacked_bytes,
                    "Refuses appends while so much redo waits for its write quorum.");
   rpc::AddByteSize(app, "--max-retained-redo", &writer.max_retained_bytes,
@@ -96,7 +97,6 @@ absl::Status CheckComputeFlags(ComputeFlags* flags) {
                          .pages_per_pg = flags->segment_bytes / flags->page_bytes,
                          .pg_count = flags->protection_groups};
   }
-  flags->volume.recovery.lal = flags->volume.writer.lal;
   flags->volume.writer.heartbeat_interval = absl::Milliseconds(flags->heartbeat_interval_ms);
   return absl::OkStatus();
 }

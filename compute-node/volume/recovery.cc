@@ -280,6 +280,7 @@ void Recovery::Open() {
                             .truncations = final_truncations_,
                             .vdl = analysis_.vdl,
                             .next_lsn = final_truncations_.back().upper.Next(),
+                            .lal = options_.lal,
                             .pg_tails = analysis_.at_vdl};
   duties_.clear();
 }

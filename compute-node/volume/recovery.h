@@ -64,6 +64,7 @@ struct RecoveredVolume {
   std::vector<volume::Truncation> truncations;  // whole list, this recovery's last
   Lsn vdl;                                      // VCL too: nothing lies above it
   Lsn next_lsn;                                 // first to allocate
+  uint64_t lal = kDefaultLal;                   // that the truncation was made with
   std::vector<Lsn> pg_tails;                    // by PG: its last LSN at or below vdl
 };
 

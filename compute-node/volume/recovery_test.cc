@@ -138,6 +138,7 @@ TEST_F(RecoveryStory, AnEmptyVolumeOpens) {
   EXPECT_EQ(volume.epoch, VolumeEpoch(1));
   EXPECT_EQ(volume.vdl, Lsn());
   EXPECT_EQ(volume.next_lsn, Lsn(1001));
+  EXPECT_EQ(volume.lal, 1000u) << "the writer allocates no further than this truncation reaches";
   EXPECT_THAT(volume.pg_tails, ElementsAre(Lsn()));
   EXPECT_THAT(volume.truncations,
               ElementsAre(volume::Truncation{VolumeEpoch(1), Lsn(), Lsn(1000)}));

@@ -56,11 +56,16 @@ struct History {
   }
 };
 
+struct ClaimantOptions {
+  uint64_t lal;
+  WriterOptions writer;
+};
+
 // A compute node: recovers, then writes as fast as it is let.
 class Claimant {
  public:
-  Claimant(SimCluster* cluster, History* history, WriterId id, WriterOptions options)
-      : cluster_(cluster), history_(history), id_(id), options_(options) {
+  Claimant(SimCluster* cluster, History* history, WriterId id, const ClaimantOptions& options)
+      : cluster_(cluster), history_(history), id_(id), options_(options.writer) {
     recovery_ = std::make_unique<Recovery>(
         kVolume, id, SimCluster::Names(),
         Recovery::Options{.lal = options.lal, .retry_interval = absl::Milliseconds(50)});
@@ -270,15 +275,16 @@ class Claimant {
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
-WriterOptions RandomOptions(Prng* rng) {
-  return {.lal = rng->OneIn(2) ? rng->Between(8, 60) : 10'000,
-          .max_unacked_bytes = 1ull << rng->Between(10, 20),
-          .max_retained_bytes = 1ull << rng->Between(11, 22),
-          .max_member_unacked_bytes = 1ull << rng->Between(8, 20),
-          .max_batches_in_flight = static_cast<int>(rng->Between(1, 3)),
-          .max_batch_bytes = rng->Between(1, 2000),
-          .heartbeat_interval = absl::Milliseconds(20),
-          .retry_interval = absl::Milliseconds(30)};
+ClaimantOptions RandomOptions(Prng* rng) {
+  const uint64_t lal = rng->OneIn(2) ? rng->Between(8, 60) : 10'000;
+  return {.lal = lal,
+          .writer = {.max_unacked_bytes = 1ull << rng->Between(10, 20),
+                     .max_retained_bytes = 1ull << rng->Between(11, 22),
+                     .max_member_unacked_bytes = 1ull << rng->Between(8, 20),
+                     .max_batches_in_flight = static_cast<int>(rng->Between(1, 3)),
+                     .max_batch_bytes = rng->Between(1, 2000),
+                     .heartbeat_interval = absl::Milliseconds(20),
+                     .retry_interval = absl::Milliseconds(30)}};
 }
 
 class Day {
@@ -401,7 +407,7 @@ class Day {
   }
 
   SimCluster cluster_;
-  WriterOptions options_;
+  ClaimantOptions options_;
   History history_;
   std::vector<std::unique_ptr<Claimant>> claimants_;
   std::unique_ptr<Claimant> last_;

@@ -30,7 +30,7 @@ absl::Status FencedError(VolumeEpoch epoch) {
 Writer::Writer(RecoveredVolume volume, WriterOptions options)
     : volume_(std::move(volume)),
       options_(options),
-      lsns_(volume_.next_lsn, options.lal),
+      lsns_(volume_.next_lsn, volume_.lal),
       buffer_(volume_.descriptor, volume_.epoch, volume_.vdl, volume_.pg_tails,
               {.max_batches_in_flight = options.max_batches_in_flight,
                .max_batch_bytes = options.max_batch_bytes}),

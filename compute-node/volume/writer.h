@@ -41,7 +41,6 @@
 namespace sextant::compute {
 
 struct WriterOptions {
-  uint64_t lal = kDefaultLal;
   // Redo bytes appended but not yet on a write quorum; above it appends are refused
   // (back-pressure).
   uint64_t max_unacked_bytes = 64ull << 20;
@@ -110,7 +109,7 @@ struct WriterOutput {
 
 class Writer {
  public:
-  // `options.lal` must be the one that recovery ran with.
+  // The LSN allocation limit is the one that recovery ran with: `volume` carries it.
   Writer(RecoveredVolume volume, WriterOptions options);
 
   // --- appending

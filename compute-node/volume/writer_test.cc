@@ -85,7 +85,9 @@ TEST(Writer, BatchesFillWhileTwoAreInFlight) {
 }
 
 TEST(Writer, RefusesWhatItCannotTake) {
-  WriterRig rig({.lal = 10, .max_unacked_bytes = 1000, .max_mtr_bytes = 5000});
+  RecoveredVolume volume = OpenVolume();
+  volume.lal = 10;
+  WriterRig rig({.max_unacked_bytes = 1000, .max_mtr_bytes = 5000}, volume);
   rig.AllUp();
   const auto check = [&rig](uint64_t bytes, uint64_t page) {
     return rig.writer.CheckAppend(bytes, {PageNo(page)}).code();

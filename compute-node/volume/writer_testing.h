@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "compute-node/volume/writer.h"
@@ -51,7 +52,8 @@ inline protocol::SegmentStatus Ready(MemberAddress member, uint64_t scl) {
 
 class WriterRig {
  public:
-  explicit WriterRig(WriterOptions options = {}) : writer(OpenVolume(), options) {}
+  explicit WriterRig(WriterOptions options = {}, RecoveredVolume volume = OpenVolume())
+      : writer(std::move(volume), options) {}
 
   void AllUp() {
     for (int slot = 0; slot < 6; ++slot) {

@@ -65,10 +65,9 @@ void AddFlags(CLI::App* app, Flags* flags) {
   _exit(rpc::kExitFailure);
 }
 
-absl::Status Serve(Flags flags) {
+absl::Status Serve(Flags flags, PeerLogs peers) {
   flags.store.node = flags.node.node;
   flags.store.zone = flags.node.zone;
-  ASSIGN_OR_RETURN(PeerLogs peers, GrpcPeers(flags.peers));
   auto registry = std::make_shared<prometheus::Registry>();
   CommitLatency latency(registry.get());
   flags.node.observe_commit = [&latency](absl::Duration took) { latency.Observe(took); };
@@ -101,12 +100,15 @@ int Main(int argc, char** argv) {
   if (const auto exit_code = rpc::ParseFlags(&app, argc, argv)) return *exit_code;
   flags.common.log.process = "storage-node";
   flags.common.log.node = flags.node.node;
-  if (const absl::Status status = rpc::SetUpLogging(flags.common.log); !status.ok()) {
-    std::cerr << "sextant-storage-node: " << status.message() << "\n";
+  absl::Status usage = rpc::SetUpLogging(flags.common.log);
+  rpc::PrepareServerProcess();
+  absl::StatusOr<PeerLogs> peers = GrpcPeers(flags.peers);
+  usage.Update(peers.status());
+  if (!usage.ok()) {
+    std::cerr << "sextant-storage-node: " << usage.message() << "\n";
     return rpc::kExitUsage;
   }
-  rpc::PrepareServerProcess();
-  const absl::Status status = Serve(std::move(flags));
+  const absl::Status status = Serve(std::move(flags), *std::move(peers));
   if (status.ok()) return 0;
   spdlog::error("the storage node cannot run{}", rpc::Fields("error", status));
   return rpc::kExitFailure;
