@@ -263,6 +263,8 @@ TEST_F(RocksDbDamageTest, InATable) {
   EXPECT_EQ(HighWater(), 100u);
   EXPECT_EQ(store_->ReadBatch(segment_, LogPosition(40)).status().code(),
             absl::StatusCode::kDataLoss);
+  EXPECT_EQ(store_->ReadRecord(segment_, LogPosition(40), 0, 10).status().code(),
+            absl::StatusCode::kDataLoss);
 }
 
 TEST_F(RocksDbDamageTest, AScanReportsDamagedPagesAndGoesOn) {

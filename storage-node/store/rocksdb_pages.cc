@@ -35,6 +35,7 @@ absl::StatusOr<std::optional<page::PageImage>> RocksDbStore::ReadPage(SegmentId 
 
 absl::Status RocksDbStore::WritePage(SegmentId segment, PageNo page, const page::PageImage& image) {
   RETURN_IF_ERROR(first_error_->Get());
+  dropper_->AwaitSegment(segment);
   const std::string key = PageKey(segment, page, image.lsn);
   const std::string crc = EncodePageCrc(segment, page, image);
   const rocksdb::Slice key_part(key);

@@ -5,7 +5,6 @@
 #include "common/base/coding.h"
 #include "common/base/status.h"
 #include "common/base/text.h"
-#include "rocksdb/convenience.h"
 #include "storage-node/store/data_directory.h"
 #include "storage-node/store/rocksdb_store_impl.h"
 #include "storage-node/store/store_codec.h"
@@ -21,6 +20,8 @@ RocksDbStore::RocksDbStore(RocksDbStoreOptions options, std::shared_ptr<FirstErr
       witness_(std::move(witness)) {
   sync_.sync = true;
   no_wal_.disableWAL = true;
+  dropper_ = std::make_unique<TableDropper>(
+      db_, [this](const rocksdb::Status& status) { (void)Written(status, "drop table files"); });
   walk_.total_order_seek = true;  // from page to page, across prefixes
   walk_.fill_cache = false;
 }
@@ -50,7 +51,9 @@ absl::Status RocksDbStore::Commit(const StoreWrite& write) {
   for (const LogDrop& drop : write.log_drops) {
     batch.DeleteRange(family(kLog), SegmentKey(drop.segment), LogKey(drop.segment, drop.before));
   }
+  for (const SegmentState& state : write.states) dropper_->AwaitSegment(state.segment);
   for (const LogAppend& append : write.log) {
+    dropper_->AwaitSegment(append.segment);
     batch.Put(family(kLog), LogKey(append.segment, append.position), AsSlice(*append.batch));
   }
   for (const LogHighWater& mark : write.high_water) {
@@ -64,25 +67,21 @@ absl::Status RocksDbStore::Commit(const StoreWrite& write) {
   RETURN_IF_ERROR(Written(db_->Write(sync_, &batch), "commit"));
   const absl::Status witnessed = witness_->Commit(write);
   if (!witnessed.ok()) return first_error_->Set(witnessed);
-  for (const SegmentId segment : write.dropped_segments) {
-    RETURN_IF_ERROR(DropFiles(kLog, SegmentKey(segment), SegmentEndKey(segment)));
-    RETURN_IF_ERROR(DropFiles(kPages, SegmentKey(segment), SegmentEndKey(segment)));
-  }
-  for (const LogDrop& drop : write.log_drops) {
-    RETURN_IF_ERROR(DropFiles(kLog, SegmentKey(drop.segment), LogKey(drop.segment, drop.before)));
-  }
+  DropTables(write);
   return absl::OkStatus();
 }
 
-// Table files that hold nothing but what a range tombstone covers go at once, unread. Without it
-// their room would come back only when compaction happens to get there. The tombstone that was
-// just written covers all that lay below those files, so nothing comes to light again.
-absl::Status RocksDbStore::DropFiles(Family which, const std::string& begin,
-                                     const std::string& end) {
-  const rocksdb::Slice from(begin), to(end);
-  return Written(rocksdb::DeleteFilesInRange(db_, family(which), &from, &to,
-                                             /*include_end=*/false),
-                 "drop table files");
+void RocksDbStore::DropTables(const StoreWrite& write) {
+  for (const SegmentId segment : write.dropped_segments) {
+    for (const Family which : {kLog, kPages}) {
+      dropper_->Drop(family(which), SegmentKey(segment), SegmentEndKey(segment), segment);
+    }
+    for (const SegmentState& state : write.states) dropper_->AwaitSegment(state.segment);
+  }
+  for (const LogDrop& drop : write.log_drops) {
+    dropper_->Drop(family(kLog), SegmentKey(drop.segment), LogKey(drop.segment, drop.before),
+                   std::nullopt);
+  }
 }
 
 absl::StatusOr<std::vector<SegmentState>> RocksDbStore::LoadStates() { return witness_->States(); }

@@ -15,6 +15,7 @@
 #include "storage-node/store/rocksdb_errors.h"
 #include "storage-node/store/rocksdb_options.h"
 #include "storage-node/store/rocksdb_store.h"
+#include "storage-node/store/table_dropper.h"
 #include "storage-node/store/witness_files.h"
 
 namespace sextant::storage {
@@ -66,7 +67,8 @@ class RocksDbStore : public SegmentStore {
 
  private:
   absl::Status CheckRoom(uint64_t bytes) const;
-  absl::Status DropFiles(Family which, const std::string& begin, const std::string& end);
+  // Gives back the room of what a write that is durable dropped.
+  void DropTables(const StoreWrite& write);
   PageNo LastPage(SegmentId segment) const;
   // Keeps a failed write for ever.
   absl::Status Written(const rocksdb::Status& status, std::string_view doing);
@@ -79,7 +81,8 @@ class RocksDbStore : public SegmentStore {
   const std::unique_ptr<WitnessFiles> witness_;
   rocksdb::WriteOptions sync_;
   rocksdb::WriteOptions no_wal_;
-  rocksdb::ReadOptions walk_;  // of many pages
+  rocksdb::ReadOptions walk_;              // of many pages
+  std::unique_ptr<TableDropper> dropper_;  // last: it uses the others
 };
 
 }  // namespace sextant::storage
