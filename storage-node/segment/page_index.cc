@@ -10,14 +10,19 @@ namespace sextant::storage {
 void PageIndex::Add(PageNo page, Lsn lsn, bool is_full_image) {
   SEXTANT_CHECK(lsn > Lsn() && lsn <= kMaxLsn) << lsn;
   const Entry entry = lsn.value() << 1 | (is_full_image ? 1 : 0);
-  std::vector<Entry>& entries = pages_[page];
+  Entries& entries = pages_[page];
   if (entries.empty() || entries.back() < entry) {
+    if (entries.empty()) by_oldest_.emplace(lsn, page);
     entries.push_back(entry);
     return;
   }
   auto place = std::upper_bound(entries.begin(), entries.end(), EndOf(lsn));
   SEXTANT_CHECK(place == entries.begin() || LsnOf(*(place - 1)) != lsn)
       << "lsn " << lsn << " of page " << page << " is indexed already";
+  if (place == entries.begin()) {
+    by_oldest_.erase({OldestOf(entries), page});
+    by_oldest_.emplace(lsn, page);
+  }
   entries.insert(place, entry);
 }
 
@@ -27,19 +32,57 @@ void PageIndex::Remove(const std::vector<Lsn>& lsns) {
     return std::binary_search(lsns.begin(), lsns.end(), LsnOf(entry));
   };
   for (auto it = pages_.begin(); it != pages_.end();) {
-    std::vector<Entry>& entries = it->second;
+    Entries& entries = it->second;
+    const Lsn oldest = OldestOf(entries);
     auto first =
         std::upper_bound(entries.begin(), entries.end(), EndOf(Lsn(lsns.front() - Lsn(1))));
     entries.erase(std::remove_if(first, entries.end(), is_removed), entries.end());
+    if (entries.empty() || OldestOf(entries) != oldest) {
+      by_oldest_.erase({oldest, it->first});
+      if (!entries.empty()) by_oldest_.emplace(OldestOf(entries), it->first);
+    }
     it = entries.empty() ? pages_.erase(it) : std::next(it);
   }
+}
+
+void PageIndex::DropThrough(Lsn lsn) {
+  while (!by_oldest_.empty() && by_oldest_.begin()->first <= lsn) {
+    const PageNo page = by_oldest_.begin()->second;
+    by_oldest_.erase(by_oldest_.begin());
+    const auto found = pages_.find(page);
+    Entries& entries = found->second;
+    entries.erase(entries.begin(), std::upper_bound(entries.begin(), entries.end(), EndOf(lsn)));
+    if (entries.empty()) {
+      pages_.erase(found);
+    } else {
+      by_oldest_.emplace(OldestOf(entries), page);
+    }
+  }
+}
+
+std::vector<PageNo> PageIndex::PagesThrough(Lsn lsn) const {
+  std::vector<PageNo> pages;
+  for (const auto& [oldest, page] : by_oldest_) {
+    if (oldest > lsn) break;
+    pages.push_back(page);
+  }
+  std::sort(pages.begin(), pages.end());
+  return pages;
+}
+
+Lsn PageIndex::NewestThrough(PageNo page, Lsn lsn) const {
+  const auto found = pages_.find(page);
+  if (found == pages_.end()) return Lsn();
+  const Entries& entries = found->second;
+  const auto above = std::upper_bound(entries.begin(), entries.end(), EndOf(lsn));
+  return above == entries.begin() ? Lsn() : LsnOf(*(above - 1));
 }
 
 std::vector<Lsn> PageIndex::Plan(PageNo page, Lsn base, Lsn through) const {
   std::vector<Lsn> records;
   auto found = pages_.find(page);
   if (found == pages_.end()) return records;
-  const std::vector<Entry>& entries = found->second;
+  const Entries& entries = found->second;
   const auto end = std::upper_bound(entries.begin(), entries.end(), EndOf(through));
   auto first = end;
   while (first != entries.begin() && LsnOf(*(first - 1)) > base) {

@@ -1,11 +1,13 @@
 // The small classes a segment is made of, each by itself.
 #include <algorithm>
 #include <map>
+#include <set>
 #include "common/base/prng.h"
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "storage-node/segment/epoch_fence.h"
+#include "storage-node/segment/log_extent.h"
 #include "storage-node/segment/page_fold.h"
 #include "storage-node/segment/page_index.h"
 #include "storage-node/segment/pending_writes.h"
@@ -158,6 +160,64 @@ TEST(PageIndex, RemoveForgetsRecordsAndEmptyPages) {
   index.Remove({Lsn(2), Lsn(4)});
   EXPECT_THAT(index.Plan(kPage, Lsn(0), PageIndex::kMaxLsn), ElementsAre(Lsn(1), Lsn(3)));
   EXPECT_EQ(index.page_count(), 1u);
+}
+
+TEST(PageIndex, DropThroughMatchesAFilterOverEverything) {
+  Prng prng(8);
+  PageIndex index;
+  std::map<PageNo, std::set<Lsn>> all;
+  const auto add = [&](Lsn lsn) {
+    const PageNo page(prng.Below(5));
+    for (const auto& [other, lsns] : all) {
+      if (lsns.contains(lsn)) return;
+    }
+    all[page].insert(lsn);
+    index.Add(page, lsn, false);
+  };
+  for (uint64_t cut = 0; cut < 1000; cut += 100) {
+    for (int i = 0; i < 60; ++i) add(Lsn(cut + prng.Between(1, 300)));
+    std::vector<Lsn> removed;
+    for (auto& [page, lsns] : all) {
+      if (!lsns.empty() && prng.OneIn(2)) removed.push_back(lsns.extract(lsns.begin()).value());
+    }
+    std::sort(removed.begin(), removed.end());
+    index.Remove(removed);
+    std::vector<PageNo> pages;
+    for (auto& [page, lsns] : all) {
+      const auto above = lsns.upper_bound(Lsn(cut + 100));
+      if (above == lsns.begin()) continue;
+      pages.push_back(page);
+      EXPECT_EQ(index.NewestThrough(page, Lsn(cut + 100)), *std::prev(above));
+      lsns.erase(lsns.begin(), above);
+    }
+    EXPECT_EQ(index.PagesThrough(Lsn(cut + 100)), pages);
+    index.DropThrough(Lsn(cut + 100));
+    EXPECT_THAT(index.PagesThrough(Lsn(cut + 100)), IsEmpty());
+    for (const auto& [page, lsns] : all) {
+      EXPECT_EQ(index.Plan(page, Lsn(), PageIndex::kMaxLsn),
+                std::vector<Lsn>(lsns.begin(), lsns.end()));
+    }
+  }
+}
+
+// --- LogExtent
+
+TEST(LogExtent, DropsAPrefixOnlyAndKnowsWhatThatGivesBack) {
+  LogExtent extent(LogPosition(5));
+  extent.Store(LogPosition(5), Lsn(10), 100);
+  extent.Store(LogPosition(7), Lsn(8), 50);  // 6 was damaged
+  extent.Store(LogPosition(8), Lsn(30), 20);
+  extent.Store(LogPosition(9), Lsn(9), 7);
+  EXPECT_EQ(extent.bytes(), 177u);
+  EXPECT_EQ(extent.FirstNeeded(Lsn(9)), LogPosition(5));
+  EXPECT_EQ(extent.FirstNeeded(Lsn(10)), LogPosition(8));
+  EXPECT_EQ(extent.FirstNeeded(Lsn(30)), LogPosition(10));
+  EXPECT_TRUE(extent.HoldsBelow(Lsn(10), 150));
+  EXPECT_FALSE(extent.HoldsBelow(Lsn(10), 151));
+  extent.DropBefore(LogPosition(8));
+  EXPECT_EQ(extent.bytes(), 27u);
+  EXPECT_EQ(extent.first(), LogPosition(8));
+  EXPECT_EQ(extent.FirstNeeded(Lsn(10)), LogPosition(8));
 }
 
 // --- PageFold

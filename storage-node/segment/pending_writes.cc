@@ -27,6 +27,13 @@ PendingWrite* PendingWrites::newest() {
   return handed_out_.empty() ? nullptr : &handed_out_.back();
 }
 
+std::optional<SegmentState> PendingWrites::newest_state() const {
+  for (auto write = handed_out_.rbegin(); write != handed_out_.rend(); ++write) {
+    if (write->state.has_value()) return write->state;
+  }
+  return std::nullopt;
+}
+
 bool PendingWrites::IsPending(Lsn lsn) const {
   if (lsn > newest_lsn_) return false;  // the common case: a record never seen before
   if (HoldsLsn(round_, lsn)) return true;
@@ -42,11 +49,15 @@ void PendingWrites::Add(PendingBatch batch) {
 
 PendingWrite& PendingWrites::HandOut() {
   SEXTANT_CHECK(!round_.empty()) << "nothing to hand out";
-  round_.ticket = last_ticket_ = last_ticket_.Next();
   for (PendingBatch& batch : round_.batches) {
     batch.position = last_position_ = last_position_.Next();
   }
-  handed_out_.push_back(std::exchange(round_, {}));
+  return HandOut(std::exchange(round_, {}));
+}
+
+PendingWrite& PendingWrites::HandOut(PendingWrite write) {
+  write.ticket = last_ticket_ = last_ticket_.Next();
+  handed_out_.push_back(std::move(write));
   return handed_out_.back();
 }
 

@@ -48,12 +48,20 @@ struct PendingRaise {
   WriterId writer;
 };
 
+// A new beginning of the segment's log. Pages hold, durably, the effect of every record at or below
+// `lsn`, each as of `read_floor` or older if that is higher; else as of `lsn` or older.
+struct LogStart {
+  Lsn lsn;         // of the group's chain; it may lie above SCL if the pages came from elsewhere
+  Lsn read_floor;  // no page is read below it any more
+};
+
 struct PendingWrite {
   PersistTicket ticket;
   std::vector<PendingBatch> batches;
   std::optional<SegmentState> state;  // filled in at hand-out, when a promise is in it
   std::vector<PendingRaise> raises;
   absl::btree_set<ReplyToken> ack_to;
+  std::optional<ReplyToken> log_start_from;  // a new log start is in `state`; its answer is due
 
   bool empty() const { return batches.empty() && raises.empty() && ack_to.empty(); }
 };
@@ -67,10 +75,16 @@ class PendingWrites {
   // taken in so far. Null if nothing is pending.
   PendingWrite* newest();
   bool IsPending(Lsn lsn) const;
+  // The state that the newest write handed out with one carries.
+  std::optional<SegmentState> newest_state() const;
   void Add(PendingBatch batch);
 
   // Closes the round and gives it its ticket and positions. The round must not be empty.
   PendingWrite& HandOut();
+  // Hands out a write beside the round, which stays: it has no batches.
+  PendingWrite& HandOut(PendingWrite write);
+  // Nothing is handed out and undecided.
+  bool is_settled() const { return handed_out_.empty(); }
   // Takes out the oldest write handed out, if its ticket is at or below `ticket`.
   std::optional<PendingWrite> TakePersisted(PersistTicket ticket);
   // Takes out every write handed out with this ticket or a later one; their positions are free

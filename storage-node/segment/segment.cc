@@ -21,7 +21,12 @@ uint64_t StoredBytes(const log::BatchView& view) {
 Segment::Segment(SegmentState state)
     : state_(std::move(state)),
       fence_(state_.epoch, state_.writer, state_.truncations),
-      view_(state_.descriptor, state_.membership) {}
+      view_(state_.descriptor, state_.membership),
+      log_(state_.log_start),
+      extent_(state_.first_position),
+      last_restored_(state_.first_position - LogPosition(1)) {
+  LearnFromLogStart();
+}
 
 std::string Segment::Name() const {
   return Text("segment ", FormatVolumeId(state_.segment.volume), "/", state_.segment.pg);
@@ -166,11 +171,12 @@ absl::Status Segment::CheckRaise(const protocol::RaiseEpochRequest& request) con
   if (!fence_.IsNewer(request.truncations)) return absl::OkStatus();
   // VDL is never truncated: what a writer once called durable outlives any recovery.
   for (const volume::Truncation& truncation : fence_.Unknown(request.truncations)) {
-    if (told_.pg_lsn_at_vdl > truncation.vdl && told_.pg_lsn_at_vdl <= truncation.upper) {
+    for (const Lsn durable : {told_.pg_lsn_at_vdl, log_.start()}) {
+      if (durable <= truncation.vdl || durable > truncation.upper) continue;
       return absl::InvalidArgumentError(
           Text(Name(), ": truncation of (", truncation.vdl, ", ", truncation.upper, "] by epoch ",
-               truncation.epoch, " would annul lsn ", told_.pg_lsn_at_vdl,
-               ", which is durable: VDL ", told_.vdl, " was announced"));
+               truncation.epoch, " would annul lsn ", durable, ", which is durable: VDL ",
+               told_.vdl, " was announced"));
     }
   }
   return absl::OkStatus();
@@ -223,7 +229,8 @@ PendingWrite& Segment::AfterPending() {
 
 SegmentOutput Segment::TakeOutput() {
   SegmentOutput out;
-  if (!pending_.round().empty()) HandOut(&out);
+  if (log_start_due_.has_value() && pending_.is_settled()) HandOutLogStart(&out);
+  if (out.persist.empty() && !pending_.round().empty()) HandOut(&out);
   for (ReplyToken to : std::exchange(acks_due_, {})) {
     out.acks.push_back({to, {.segment = state_.segment, .epoch = state_.epoch, .scl = log_.scl()}});
     if (HasGap()) acked_at_gap_.insert(to);
@@ -231,6 +238,7 @@ SegmentOutput Segment::TakeOutput() {
   for (SegmentOutput::Ack& refusal : refusals_) out.acks.push_back(std::move(refusal));
   refusals_.clear();
   out.epoch_replies = std::exchange(epoch_replies_, {});
+  out.log_start_replies = std::exchange(log_start_replies_, {});
   return out;
 }
 
@@ -247,7 +255,9 @@ void Segment::HandOut(SegmentOutput* out) {
                                        .scl = highest_stored_});
   }
   if (is_promise_unwritten_) {
-    write.state = state_;
+    // If a write is handed out that moves the log start, it comes first; the refusal of that one
+    // refuses this one too.
+    write.state = pending_.newest_state().value_or(state_);
     write.state->epoch = fence_.epoch();
     write.state->writer = fence_.writer();
     write.state->truncations = fence_.truncations();
@@ -269,13 +279,15 @@ void Segment::Apply(PendingWrite write) {
   const Lsn scl_before = log_.scl();
   for (const PendingBatch& batch : write.batches) ApplyBatch(batch);
   if (write.state.has_value()) ApplyState(*std::move(write.state));
+  if (write.log_start_from.has_value()) ApplyLogStart();
   for (const PendingRaise& raise : write.raises) ReplyToRaise(raise);
   acks_due_.merge(write.ack_to);
   if (log_.scl() > scl_before) acks_due_.merge(std::exchange(acked_at_gap_, {}));
 }
 
 void Segment::ApplyBatch(const PendingBatch& batch) {
-  log_bytes_ += batch.stored_bytes;
+  extent_.Store(batch.position, batch.records.empty() ? Lsn() : batch.records.back().header.lsn,
+                batch.stored_bytes);
   Learn(batch.header);
   for (const BatchRecord& record : batch.records) {
     const log::RecordHeader& header = record.header;
@@ -305,7 +317,12 @@ void Segment::PersistRefused(PersistTicket ticket, const absl::Status& why) {
     for (const PendingRaise& raise : write.raises) epoch_replies_.push_back({raise.from, refusal});
     // The promise stays; the next write carries it, before anything of the new epoch is
     // acknowledged.
-    if (write.state.has_value()) is_promise_unwritten_ = true;
+    if (write.log_start_from.has_value()) {
+      log_start_due_.reset();
+      log_start_replies_.push_back({*write.log_start_from, refusal});
+    } else if (write.state.has_value()) {
+      is_promise_unwritten_ = true;
+    }
   }
 }
 
@@ -315,6 +332,7 @@ void Segment::Learn(const log::BatchHeader& header) {
     told_.pg_lsn_at_vdl = std::max(told_.pg_lsn_at_vdl, header.pg_lsn_at_vdl);
   }
   told_.pgmrpl = std::max(told_.pgmrpl, header.pgmrpl);
+  told_.held_by_all = std::max(told_.held_by_all, header.held_by_all);
 }
 
 }  // namespace sextant::storage

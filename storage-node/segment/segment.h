@@ -7,9 +7,9 @@
 // anything up.
 //
 // Cut: SegmentLog knows the chain and the SCL; EpochFence who may write; VolumeView who the
-// members are; PageIndex which records make a page; PendingWrites what is not durable yet; this
-// class only routes between them and holds answers back. PageFold (page_fold.h) is the shell's tool
-// for carrying out a page plan.
+// members are; PageIndex which records make a page; LogExtent which positions are stored;
+// PendingWrites what is not durable yet; this class only routes between them and holds answers
+// back. PageFold (page_fold.h) is the shell's tool for carrying out a page plan.
 //
 // Two tenses: what was promised (the fence) binds at once; everything else here, state() included,
 // is what the disk holds, and moves only in Persisted. Equal inputs give equal outputs.
@@ -19,6 +19,8 @@
 //   - Once a RaiseEpoch for e+1 was taken in, nothing of an epoch <= e is accepted, even before the
 //     raise itself is durable; its reply leaves only after it is.
 //   - A record that a truncation annuls is never indexed, chained or served, whenever it arrives.
+//   - No log position is dropped while it holds a record that counts above the log start, or, while
+//     the segment may lack what it held, at all.
 #pragma once
 
 #include <cstdint>
@@ -34,6 +36,7 @@
 #include "common/log/batch.h"
 #include "common/protocol/storage_messages.h"
 #include "storage-node/segment/epoch_fence.h"
+#include "storage-node/segment/log_extent.h"
 #include "storage-node/segment/page_index.h"
 #include "storage-node/segment/pending_writes.h"
 #include "storage-node/segment/record_location.h"
@@ -43,8 +46,9 @@
 
 namespace sextant::storage {
 
-// In this order: make `persist` durable, then report Persisted(ticket). Answers in `acks` and
-// `epoch_replies` may leave at once: whatever they depend on is already durable.
+// In this order: make `persist` durable, then report Persisted(ticket), then take the output again:
+// there may be more to persist. The answers may leave at once: whatever they depend on is already
+// durable.
 struct SegmentOutput {
   StoreWrite persist;  // may be empty: then there is no ticket to report
   PersistTicket ticket;
@@ -58,6 +62,11 @@ struct SegmentOutput {
     absl::StatusOr<protocol::SegmentStatus> reply;
   };
   std::vector<EpochReply> epoch_replies;
+  struct LogStartReply {
+    ReplyToken to;
+    absl::Status status;
+  };
+  std::vector<LogStartReply> log_start_replies;
 };
 
 // Where the records lie that make a page as of a read point, oldest first. Those at or below the
@@ -65,6 +74,10 @@ struct SegmentOutput {
 struct PageReadPlan {
   PageNo page;
   Lsn read_point;
+  // Of the segment when it planned. A base version that was looked up while it was lower may be too
+  // old for this plan: look it up again and plan anew. A record that is gone when it is fetched was
+  // collected if the segment's log start is higher by then: likewise.
+  Lsn log_start;
   std::vector<RecordLocation> records;
   // A version materialised at this read point may be kept: nothing can annul it any more.
   bool may_store = false;
@@ -75,6 +88,21 @@ struct LogReadPlan {
   std::vector<RecordLocation> records;
   Lsn scl;
   bool is_last = true;
+};
+
+struct CollectOptions {
+  // A round must give back so much of the stored log: each one writes a version of every page in
+  // it.
+  uint64_t min_bytes = 8ull << 20;
+  // And takes no more than so many records, so that no step takes long.
+  uint64_t max_records = 1 << 20;
+};
+
+// What a round of collection makes (collect_round.h): a version as of `through` of each page that
+// has a record at or below it, and then the log begin there.
+struct CollectPlan {
+  Lsn through;
+  std::vector<PageNo> pages;
 };
 
 class Segment {
@@ -92,6 +120,13 @@ class Segment {
   void Append(const log::BatchView& view, std::shared_ptr<const std::string> bytes,
               ReplyToken from);
   void RaiseEpoch(const protocol::RaiseEpochRequest& request, ReplyToken from);
+  // Lets the log begin at `to`; answered once that is durable, in a write of its own that drops the
+  // positions no longer needed. The page versions that `to` promises must be durable and verified.
+  // For collection, and for a segment that was rebuilt from a peer's pages, with `to.lsn` above
+  // SCL: every page that the segment's own log has a record of must be among those pages. Answers:
+  // OK; OUT_OF_RANGE: the log starts above `to`; ABORTED: `to` is no LSN of the chain (any more),
+  // or another move is under way; RESOURCE_EXHAUSTED: no room, nothing has changed.
+  void MoveLogStart(const LogStart& to, ReplyToken from);
   // Everything handed out with tickets <= `ticket` is durable.
   void Persisted(PersistTicket ticket);
   // The store refused `ticket` for want of room; nothing of it was written. Its batches are
@@ -105,16 +140,27 @@ class Segment {
   // the caller holds of each page, Lsn{0} for none; a plan then leaves out what that version
   // contains, which spares a page of many records a long plan. Empty: the caller holds none.
   // FAILED_PRECONDITION: fenced. UNAVAILABLE: this segment has yet to learn of the request's epoch.
-  // OUT_OF_RANGE: below PGMRPL, or not complete. INVALID_ARGUMENT: a page of another protection
-  // group.
+  // OUT_OF_RANGE: below read_floor(), or not complete. INVALID_ARGUMENT: a page of another
+  // protection group.
   absl::StatusOr<std::vector<PageReadPlan>> PlanPageRead(const protocol::ReadPagesRequest& request,
                                                          std::span<const Lsn> base_lsns = {}) const;
-  // Only up to SCL. Errors for the epoch as above.
+  // Only up to SCL. Errors for the epoch as above. OUT_OF_RANGE: records above `after` are not kept
+  // as log any more.
   absl::StatusOr<LogReadPlan> PlanLogRead(const protocol::ReadLogRequest& request) const;
+  // Whether enough of the log can be collected by now, and what: only what every member that is
+  // waited for holds, what nobody reads below any more, and what is durable for the volume. Never
+  // while the segment may lack what it held.
+  std::optional<CollectPlan> PlanCollect(const CollectOptions& options) const;
+  // What makes the version of `page` as of `through`, for somebody who holds it as of `base`.
+  PageReadPlan PlanVersion(PageNo page, Lsn through, Lsn base) const;
   protocol::SegmentStatus Status() const;
   // Records are missing that were announced durable, or below others that are held.
   bool HasGap() const { return log_.scl() < told_.pg_lsn_at_vdl || log_.records_ahead() > 0; }
   const SegmentState& state() const { return state_; }
+  // Records at or below it are not kept as log. Durable; rises only.
+  Lsn log_start() const { return log_.start(); }
+  // No page is read below it.
+  Lsn read_floor() const;
 
  private:
   // What batch headers told of the volume; rises only.
@@ -122,6 +168,7 @@ class Segment {
     Lsn vdl;
     Lsn pg_lsn_at_vdl;  // belongs to `vdl`
     Lsn pgmrpl;
+    Lsn held_by_all;
   };
 
   // segment.cc: inputs
@@ -140,10 +187,17 @@ class Segment {
   void Learn(const log::BatchHeader& header);
   std::string Name() const;
 
+  // segment_log_start.cc: the beginning of the log
+  absl::Status CheckLogStart(const LogStart& to) const;
+  void HandOutLogStart(SegmentOutput* out);
+  void ApplyLogStart();
+  void LearnFromLogStart();
+
   // segment_reads.cc: queries
   absl::Status CheckReadEpoch(VolumeEpoch epoch) const;
   absl::StatusOr<Lsn> LastRecordToRead(const protocol::ReadPagesRequest& request) const;
   bool MayLackWhatItHeld() const;
+  std::vector<RecordLocation> Locate(const std::vector<Lsn>& lsns) const;
 
   SegmentState state_;  // durable
   EpochFence fence_;    // promised
@@ -153,7 +207,10 @@ class Segment {
   PendingWrites pending_;
   bool is_promise_unwritten_ = false;  // the fence holds what no write handed out carries
   Told told_;
-  uint64_t log_bytes_ = 0;
+  LogExtent extent_;  // what is stored
+  // Asked for, from the request until it is durable or refused.
+  std::optional<LogStart> log_start_due_;
+  ReplyToken log_start_from_;
   bool is_log_damaged_ = false;  // found at start-up
   Lsn highest_stored_;           // of all LSNs ever handed out to be stored
 
@@ -163,6 +220,7 @@ class Segment {
   absl::btree_set<ReplyToken> acked_at_gap_;
   std::vector<SegmentOutput::Ack> refusals_;
   std::vector<SegmentOutput::EpochReply> epoch_replies_;
+  std::vector<SegmentOutput::LogStartReply> log_start_replies_;
   LogPosition last_restored_;
 };
 

@@ -64,6 +64,21 @@ void SegmentLog::CutChain(const volume::Truncation& truncation, std::vector<Lsn>
   }
 }
 
+void SegmentLog::MoveStart(Lsn lsn) {
+  SEXTANT_CHECK(lsn >= start_) << "log start would fall from " << start_ << " to " << lsn;
+  SEXTANT_CHECK(lsn > scl() || LastAtOrBelow(lsn) == lsn)
+      << "lsn " << lsn << " is not of the chain";
+  chain_.erase(chain_.begin(), FirstAbove(lsn));
+  ahead_.erase(ahead_.begin(), ahead_.upper_bound(lsn));
+  start_ = lsn;
+  Extend();
+}
+
+Lsn SegmentLog::LastAtOrBelow(Lsn lsn, uint64_t max_records) const {
+  const auto count = std::min(static_cast<uint64_t>(FirstAbove(lsn) - chain_.begin()), max_records);
+  return count == 0 ? start_ : chain_[count - 1].at.lsn;
+}
+
 std::optional<RecordLocation> SegmentLog::Find(Lsn lsn) const {
   if (auto it = ahead_.find(lsn); it != ahead_.end()) return it->second.at;
   auto above = FirstAbove(lsn);

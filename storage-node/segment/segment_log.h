@@ -5,11 +5,15 @@
 // joins the chain when its link names SCL (SIGMOD'17, section 4.1). Records that arrive above a gap
 // wait ahead of the chain.
 //
+// The log has a start: records of the chain at or below it are no longer kept (page versions hold
+// their effect), and the chain goes on from it. It is an LSN of the group's chain, or 0.
+//
 // Only durable records are put in here, and no annulled one; that is the caller's promise. Payloads
 // are not held, only where they lie: 32 bytes a record in the chain, appended in order.
 //
 // Invariants: chain and records ahead ascend; every record ahead lies above SCL; each link of the
-// chain names the record before it; of an LSN at or below SCL nothing remains to be learned.
+// chain names the record before it, the first one's the start; of an LSN at or below SCL nothing
+// remains to be learned.
 #pragma once
 
 #include <cstdint>
@@ -27,6 +31,8 @@ namespace sextant::storage {
 
 class SegmentLog {
  public:
+  explicit SegmentLog(Lsn start = {}) : start_(start) {}
+
   // Whether a record of this LSN would add anything. At or below SCL it is held already, or the
   // chain proves that the volume has no such record (a leftover of a fenced writer).
   bool Wants(Lsn lsn) const { return lsn > scl() && !ahead_.contains(lsn); }
@@ -38,7 +44,15 @@ class SegmentLog {
   // kept below the first one dropped from the chain; what then links to it joins the chain.
   std::vector<Lsn> Truncate(const volume::Truncation& truncation);
 
-  Lsn scl() const { return chain_.empty() ? Lsn() : chain_.back().at.lsn; }
+  // Forgets the records at or below `lsn`: one of the chain, the start, or an LSN above SCL through
+  // which pages were brought from elsewhere; SCL is then at least that.
+  void MoveStart(Lsn lsn);
+  Lsn start() const { return start_; }
+
+  Lsn scl() const { return chain_.empty() ? start_ : chain_.back().at.lsn; }
+  // The highest LSN of the chain at or below `lsn`, but not more than `max_records` beyond the
+  // start; the start, if there is none above it.
+  Lsn LastAtOrBelow(Lsn lsn, uint64_t max_records = UINT64_MAX) const;
   uint64_t records_ahead() const { return ahead_.size(); }
   uint64_t size() const { return chain_.size() + ahead_.size(); }
 
@@ -68,6 +82,7 @@ class SegmentLog {
   void Extend();
   void CutChain(const volume::Truncation& truncation, std::vector<Lsn>* dropped);
 
+  Lsn start_;
   Chain chain_;
   absl::btree_map<Lsn, Ahead> ahead_;
 };

@@ -1,7 +1,7 @@
 // A segment against a deliberately dumb model, over random days: records in any order and more than
-// once, writers that succeed each other, syncs late or refused, crashes. The model looks only at
-// what is on the disk and recomputes everything from it; what pages must hold is RecordChain's
-// business.
+// once, writers that succeed each other, syncs late or refused, crashes, rounds of collection. The
+// model looks only at what is on the disk and recomputes everything from it; what pages must hold
+// is RecordChain's business.
 #include <algorithm>
 #include <map>
 #include <sstream>
@@ -20,14 +20,15 @@ using namespace sextant::storage::testing;  // NOLINT: test tools
 constexpr PgId kPg = kSegment.pg;
 constexpr int kSteps = 400;
 
-// Every record on the disk that no truncation on the disk annuls.
+// Every record on the disk above the log start that no truncation on the disk annuls.
 std::map<Lsn, log::RecordHeader> RecordsOnDisk(const Disk& disk) {
   std::map<Lsn, log::RecordHeader> records;
   for (const auto& [position, bytes] : disk.log) {
     const auto batch = log::DecodeBatch(*bytes);
     for (const auto& entry : batch->entries) {
       const log::RecordHeader& header = entry.record.header;
-      if (!IsAnnulled(disk.state.truncations, header.lsn, header.epoch)) {
+      if (header.lsn > disk.state.log_start &&
+          !IsAnnulled(disk.state.truncations, header.lsn, header.epoch)) {
         records[header.lsn] = header;
       }
     }
@@ -35,8 +36,7 @@ std::map<Lsn, log::RecordHeader> RecordsOnDisk(const Disk& disk) {
   return records;
 }
 
-Lsn ModelScl(const std::map<Lsn, log::RecordHeader>& records) {
-  Lsn scl;
+Lsn ModelScl(const std::map<Lsn, log::RecordHeader>& records, Lsn scl) {
   for (const auto& [lsn, header] : records) {
     if (header.prev_pg_lsn != scl) break;
     scl = lsn;
@@ -64,6 +64,7 @@ class RandomDay {
 
   std::string transcript() const { return transcript_.str(); }
   int reads_served() const { return reads_served_; }
+  int collected() const { return collected_; }
 
  private:
   void Step() {
@@ -89,7 +90,7 @@ class RandomDay {
       case 10:
         if (prng_.OneIn(4) && !rig_.unsynced.empty()) return rig_.RefuseUnsynced();
         if (prng_.OneIn(4)) return rig_.Crash();
-        return;
+        return Collect();
       default:
         if (prng_.OneIn(6)) SucceedWriter();
     }
@@ -116,7 +117,24 @@ class RandomDay {
     // The writer's duty: every member hears of the epoch and all truncations before any batch.
     const protocol::SegmentStatus status = rig_.segment().Status();
     if (status.epoch != chain_.epoch() || status.truncations != truncations_) Tell();
-    rig_.Send(chain_.BatchOf(kPg, records, SomeVdl()), prng_.Between(1, 3));
+    rig_.Send(chain_.BatchOf(kPg, records, SomeVdl(), pgmrpl_), prng_.Between(1, 3));
+  }
+  // Starts a round: the versions it makes are durable at once, the move when it is synced.
+  void Collect() {
+    if (prng_.OneIn(2)) pgmrpl_ = Lsn(prng_.Between(pgmrpl_.value(), announced_vdl_.value()));
+    if (rig_.disk.state.epoch != chain_.epoch()) return;
+    const Lsn held = Lsn(prng_.Between(0, announced_vdl_.value()));
+    rig_.Send(Batch({}, {.epoch = chain_.epoch().value(),
+                         .vdl = announced_vdl_.value(),
+                         .pg_lsn_at_vdl = chain_.PgLsnAt(kPg, announced_vdl_).value(),
+                         .pgmrpl = pgmrpl_.value(),
+                         .held_by_all = held.value()}));
+    const auto plan = rig_.segment().PlanCollect({.min_bytes = prng_.Below(400)});
+    if (!plan.has_value()) return;
+    ASSERT_LE(plan->through, std::min(pgmrpl_, announced_vdl_));
+    rig_.MakeVersions(*plan);
+    rig_.segment().MoveLogStart({plan->through, Lsn()}, ReplyToken(200));
+    ++collected_;
   }
   void Tell() {
     rig_.segment().RaiseEpoch(Raise(chain_.epoch().value(), chain_.epoch().value(), truncations_),
@@ -160,7 +178,7 @@ class RandomDay {
   void Check() {
     const auto records = RecordsOnDisk(rig_.disk);
     const protocol::SegmentStatus status = rig_.segment().Status();
-    const Lsn scl = ModelScl(records);
+    const Lsn scl = ModelScl(records, rig_.disk.state.log_start);
     ASSERT_EQ(status.scl, scl);
     ASSERT_EQ(status.records_ahead,
               static_cast<uint64_t>(std::distance(records.upper_bound(scl), records.end())));
@@ -181,8 +199,10 @@ class RandomDay {
   }
 
   void CheckLog(const std::map<Lsn, log::RecordHeader>& records, Lsn scl) {
-    const auto plan = rig_.segment().PlanLogRead(
-        {.segment = kSegment, .epoch = rig_.disk.state.epoch, .max_bytes = UINT64_MAX});
+    const auto plan = rig_.segment().PlanLogRead({.segment = kSegment,
+                                                  .epoch = rig_.disk.state.epoch,
+                                                  .after = rig_.disk.state.log_start,
+                                                  .max_bytes = UINT64_MAX});
     if (!plan.ok()) return;  // promised a higher epoch meanwhile
     std::vector<Lsn> planned;
     for (const RecordLocation& at : plan->records) {
@@ -205,20 +225,30 @@ class RandomDay {
       request.pages.push_back(PageNo(prng_.Between(kPagesPerPg, 2 * kPagesPerPg - 1)));
     }
     const bool knows_epoch = rig_.disk.state.epoch == chain_.epoch();
-    const auto plans = rig_.segment().PlanPageRead(request);
+    std::vector<std::optional<page::PageImage>> bases;
+    std::vector<Lsn> base_lsns;
+    for (PageNo page : request.pages) {
+      bases.push_back(rig_.disk.Page(page, request.read_point));
+      base_lsns.push_back(bases.back() ? bases.back()->lsn : Lsn());
+    }
+    const auto plans = rig_.segment().PlanPageRead(request, base_lsns);
     transcript_ << "read " << request.read_point << " " << plans.status() << "\n";
     if (!plans.ok()) {
-      EXPECT_FALSE(knows_epoch && request.pg_lsn.has_value() && rig_.scl() >= pg_lsn);
+      EXPECT_FALSE(knows_epoch && request.pg_lsn.has_value() && rig_.scl() >= pg_lsn &&
+                   request.read_point >= std::max(pgmrpl_, rig_.segment().log_start()));
       return;
     }
     // A fenced segment that lacks the truncation answers rightly only a reader who brings pg_lsn.
     if (rig_.disk.state.truncations != truncations_ && !request.pg_lsn.has_value()) return;
     ++reads_served_;
-    for (const PageReadPlan& plan : *plans) CheckPage(plan, request.read_point);
+    EXPECT_GE(request.read_point, rig_.segment().read_floor());
+    for (size_t i = 0; i < plans->size(); ++i) {
+      CheckPage((*plans)[i], std::move(bases[i]), request.read_point);
+    }
   }
 
-  void CheckPage(const PageReadPlan& plan, Lsn read_point) {
-    const auto image = rig_.Fold(plan);
+  void CheckPage(const PageReadPlan& plan, std::optional<page::PageImage> base, Lsn read_point) {
+    const auto image = rig_.Fold(plan, std::move(base));
     ASSERT_TRUE(image.ok()) << image.status();
     ASSERT_EQ(image->lsn, chain_.PageLsnAt(plan.page, read_point));
     ASSERT_EQ(image->bytes, chain_.PageAt(plan.page, read_point)) << "page " << plan.page;
@@ -228,22 +258,26 @@ class RandomDay {
   sextant::testing::RecordChain chain_;
   Rig rig_;
   Lsn announced_vdl_;
+  Lsn pgmrpl_;
   std::vector<volume::Truncation> truncations_;
   std::vector<log::RedoRecord> fenced_records_;  // ascending: LSNs are never reused
   std::ostringstream transcript_;
   int reads_served_ = 0;
+  int collected_ = 0;
 };
 
 TEST(SegmentModel, HoldsOverRandomDays) {
-  int reads_served = 0;
+  int reads_served = 0, collected = 0;
   for (uint64_t seed = 1; seed <= 40; ++seed) {
     SCOPED_TRACE(seed);
     RandomDay day(seed);
     day.Run();
     if (HasFailure()) return;
     reads_served += day.reads_served();
+    collected += day.collected();
   }
   EXPECT_GT(reads_served, 200) << "days on which nothing is read show nothing";
+  EXPECT_GT(collected, 100);
 }
 
 TEST(SegmentModel, EqualInputGivesEqualOutput) {

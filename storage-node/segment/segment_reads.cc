@@ -51,9 +51,9 @@ absl::StatusOr<std::vector<PageReadPlan>> Segment::PlanPageRead(
     return absl::InvalidArgumentError(Text(Name(), ": ", base_lsns.size(), " base versions for ",
                                            request.pages.size(), " pages"));
   }
-  if (request.read_point < told_.pgmrpl) {
+  if (request.read_point < read_floor()) {
     return absl::OutOfRangeError(Text(Name(), ": read point ", request.read_point,
-                                      " is too old, versions are kept from ", told_.pgmrpl, " on"));
+                                      " is too old, versions are kept from ", read_floor(), " on"));
   }
   ASSIGN_OR_RETURN(const Lsn last, LastRecordToRead(request));
   const volume::Geometry& geometry = state_.descriptor.geometry;
@@ -66,19 +66,41 @@ absl::StatusOr<std::vector<PageReadPlan>> Segment::PlanPageRead(
       return absl::InvalidArgumentError(
           Text(Name(), ": page ", page, " belongs to protection group ", geometry.PgOf(page)));
     }
-    PageReadPlan plan{.page = page, .read_point = request.read_point, .may_store = may_store};
-    for (Lsn lsn : pages_.Plan(page, base_lsns.empty() ? Lsn() : base_lsns[i], last)) {
-      const std::optional<RecordLocation> at = log_.Find(lsn);
-      SEXTANT_CHECK(at.has_value()) << Name() << ": lsn " << lsn << " is indexed and not held";
-      plan.records.push_back(*at);
-    }
+    PageReadPlan plan{.page = page,
+                      .read_point = request.read_point,
+                      .log_start = log_.start(),
+                      .may_store = may_store};
+    plan.records = Locate(pages_.Plan(page, base_lsns.empty() ? Lsn() : base_lsns[i], last));
     plans.push_back(std::move(plan));
   }
   return plans;
 }
 
+PageReadPlan Segment::PlanVersion(PageNo page, Lsn through, Lsn base) const {
+  return {.page = page,
+          .read_point = through,
+          .log_start = log_.start(),
+          .records = Locate(pages_.Plan(page, base, through)),
+          .may_store = through <= told_.pg_lsn_at_vdl && through <= log_.scl()};
+}
+
+std::vector<RecordLocation> Segment::Locate(const std::vector<Lsn>& lsns) const {
+  std::vector<RecordLocation> locations;
+  locations.reserve(lsns.size());
+  for (Lsn lsn : lsns) {
+    const std::optional<RecordLocation> at = log_.Find(lsn);
+    SEXTANT_CHECK(at.has_value()) << Name() << ": lsn " << lsn << " is indexed and not held";
+    locations.push_back(*at);
+  }
+  return locations;
+}
+
 absl::StatusOr<LogReadPlan> Segment::PlanLogRead(const protocol::ReadLogRequest& request) const {
   RETURN_IF_ERROR(CheckReadEpoch(request.epoch));
+  if (request.after < log_.start()) {
+    return absl::OutOfRangeError(Text(Name(), ": the log above lsn ", request.after,
+                                      " is not kept any more, it starts at ", log_.start()));
+  }
   LogReadPlan plan{.scl = log_.scl()};
   plan.records = log_.Range(request.after, request.through, request.max_bytes, &plan.is_last);
   return plan;
@@ -109,7 +131,9 @@ protocol::SegmentStatus Segment::Status() const {
           .known_vdl = told_.vdl,
           .pg_lsn_at_vdl = told_.pg_lsn_at_vdl,
           .pgmrpl = told_.pgmrpl,
-          .log_bytes = log_bytes_,
+          .log_start = log_.start(),
+          .read_floor = state_.read_floor,
+          .log_bytes = extent_.bytes(),
           .records_ahead = log_.records_ahead(),
           .is_damaged = MayLackWhatItHeld()};
 }

@@ -1,6 +1,7 @@
 // Test tools for segments: hand-made records, batches of them, and a rig that plays shell and disk.
 #pragma once
 
+#include <iterator>
 #include <map>
 #include <memory>
 #include <optional>
@@ -62,6 +63,7 @@ struct BatchOptions {
   uint64_t vdl = 0;
   uint64_t pg_lsn_at_vdl = 0;
   uint64_t pgmrpl = 0;
+  uint64_t held_by_all = 0;
 };
 inline log::EncodedBatch Batch(const std::vector<log::RedoRecord>& records,
                                BatchOptions options = {}) {
@@ -71,7 +73,8 @@ inline log::EncodedBatch Batch(const std::vector<log::RedoRecord>& records,
                        .membership = MembershipEpoch(1),
                        .vdl = Lsn(options.vdl),
                        .pg_lsn_at_vdl = Lsn(options.pg_lsn_at_vdl),
-                       .pgmrpl = Lsn(options.pgmrpl)});
+                       .pgmrpl = Lsn(options.pgmrpl),
+                       .held_by_all = Lsn(options.held_by_all)});
 }
 
 inline protocol::RaiseEpochRequest Raise(uint64_t epoch, uint64_t writer,
@@ -91,11 +94,22 @@ struct Disk {
   SegmentState state = FreshState();
   std::map<LogPosition, std::shared_ptr<const std::string>> log;
   std::optional<LogHighWater> high_water;
+  std::map<PageNo, std::map<Lsn, page::PageImage>> pages;  // durable versions
 
+  // The newest version at or below an LSN.
+  std::optional<page::PageImage> Page(PageNo page, Lsn at_or_below) const {
+    const auto found = pages.find(page);
+    if (found == pages.end()) return std::nullopt;
+    const auto above = found->second.upper_bound(at_or_below);
+    if (above == found->second.begin()) return std::nullopt;
+    return std::prev(above)->second;
+  }
   void Write(const StoreWrite& write) {
     for (const LogAppend& append : write.log) log[append.position] = append.batch;
     if (!write.high_water.empty()) high_water = write.high_water.back();
     if (!write.states.empty()) state = write.states.back();
+    for (const LogDrop& drop : write.log_drops)
+      log.erase(log.begin(), log.lower_bound(drop.before));
   }
 };
 
@@ -121,6 +135,7 @@ class Rig {
     SegmentOutput out = segment().TakeOutput();
     for (SegmentOutput::Ack& ack : out.acks) acks.push_back(std::move(ack));
     for (SegmentOutput::EpochReply& reply : out.epoch_replies) replies.push_back(std::move(reply));
+    for (auto& reply : out.log_start_replies) log_start_replies.push_back(std::move(reply.status));
     if (!out.persist.empty()) unsynced.push_back({out.ticket, std::move(out.persist)});
   }
   // The oldest unsynced write reaches the disk.
@@ -133,8 +148,10 @@ class Rig {
   // Everything taken in becomes durable and is answered.
   void Settle() {
     Take();
-    while (!unsynced.empty()) Sync();
-    Take();
+    while (!unsynced.empty()) {
+      Sync();
+      Take();
+    }
   }
   // The oldest unsynced write, and with it all later ones, finds no room.
   void RefuseUnsynced() {
@@ -147,7 +164,28 @@ class Rig {
     unsynced.clear();
     acks.clear();
     replies.clear();
+    log_start_replies.clear();
     segment_ = Load(disk);
+  }
+
+  // A version of every page that a plan names becomes durable.
+  void MakeVersions(const CollectPlan& plan) {
+    for (PageNo page : plan.pages) {
+      auto base = disk.Page(page, plan.through);
+      const Lsn base_lsn = base ? base->lsn : Lsn();
+      auto image = Fold(segment().PlanVersion(page, plan.through, base_lsn), std::move(base));
+      SEXTANT_CHECK(image.ok()) << image.status().ToString();
+      disk.pages[page][image->lsn] = *image;
+    }
+  }
+  // A whole round of collection, but for old versions, which stay.
+  bool Collect(CollectOptions options = {.min_bytes = 0}) {
+    const std::optional<CollectPlan> plan = segment().PlanCollect(options);
+    if (!plan.has_value()) return false;
+    MakeVersions(*plan);
+    segment().MoveLogStart({plan->through, Lsn()}, ReplyToken(200));
+    Settle();
+    return !log_start_replies.empty() && log_start_replies.back().ok();
   }
 
   // Another segment with the same disk as it is now.
@@ -189,6 +227,7 @@ class Rig {
   Disk disk;
   std::vector<SegmentOutput::Ack> acks;
   std::vector<SegmentOutput::EpochReply> replies;
+  std::vector<absl::Status> log_start_replies;
   std::vector<std::pair<PersistTicket, StoreWrite>> unsynced;
 
  private:
