@@ -33,6 +33,17 @@ struct AppendAck {
   absl::Status status;
 };
 
+// How far a segment has come that is rebuilt from its peers' pages, since their log no longer
+// reaches down to it.
+struct RebuildProgress {
+  std::string peer;           // the member that pages are copied from, last
+  uint64_t pages_copied = 0;  // in this pass
+  uint64_t bytes_copied = 0;
+  PageNo next;  // pages of the group below it are done
+
+  bool operator==(const RebuildProgress&) const = default;
+};
+
 // Everything a segment says of itself: for recovery, for a connecting writer, for `cluster status`.
 struct SegmentStatus {
   SegmentId segment;
@@ -56,6 +67,7 @@ struct SegmentStatus {
   // Part of its log failed its checksum or is lost, so it may lack what it once acknowledged; until
   // resent records have closed the gap.
   bool is_damaged = false;
+  std::optional<RebuildProgress> rebuild;  // while it is being rebuilt
 };
 
 // A storage node and the segments it hosts.
@@ -132,7 +144,9 @@ struct CopyPagesRequest {
   VolumeEpoch epoch;
   PageNo from;
   Lsn changed_after;  // only pages whose newest version lies above it; Lsn{0}: all ever written
-  uint64_t max_bytes = log::kMaxBatchBytes / 2;  // at least one page is given
+  // At least one page is given, unless none changed among the many that were looked at: the reply
+  // then says where to go on.
+  uint64_t max_bytes = log::kMaxBatchBytes / 2;
 };
 struct CopyPagesReply {
   struct Page {

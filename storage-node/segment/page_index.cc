@@ -78,6 +78,16 @@ Lsn PageIndex::NewestThrough(PageNo page, Lsn lsn) const {
   return above == entries.begin() ? Lsn() : LsnOf(*(above - 1));
 }
 
+std::vector<PageNo> PageIndex::PagesFrom(PageNo from, Lsn above, Lsn through, size_t limit) const {
+  std::vector<PageNo> pages;
+  for (auto it = pages_.lower_bound(from); it != pages_.end() && pages.size() < limit; ++it) {
+    const std::vector<Entry>& entries = it->second;
+    const auto last = std::upper_bound(entries.begin(), entries.end(), EndOf(through));
+    if (last != entries.begin() && LsnOf(*(last - 1)) > above) pages.push_back(it->first);
+  }
+  return pages;
+}
+
 std::vector<Lsn> PageIndex::Plan(PageNo page, Lsn base, Lsn through) const {
   std::vector<Lsn> records;
   auto found = pages_.find(page);

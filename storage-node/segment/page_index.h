@@ -37,6 +37,9 @@ class PageIndex {
   // them on.
   std::vector<Lsn> Plan(PageNo page, Lsn base, Lsn through) const;
 
+  // The pages >= `from` that have a record in (above, through], ascending, at most `limit`.
+  std::vector<PageNo> PagesFrom(PageNo from, Lsn above, Lsn through, size_t limit) const;
+
   size_t page_count() const { return pages_.size(); }
 
  private:

@@ -59,6 +59,7 @@ void Segment::FinishRestore(const std::optional<LogHighWater>& high_water) {
   const bool is_mark_lost = mark.last_position < last_restored_;
   highest_stored_ = is_mark_lost ? PageIndex::kMaxLsn : mark.scl;
   if (highest_stored_ == PageIndex::kMaxLsn) is_log_damaged_ = true;
+  if (is_log_damaged_) damaged_through_ = highest_stored_;
   pending_ = PendingWrites(std::max(mark.last_position, last_restored_));
 }
 
@@ -294,9 +295,10 @@ void Segment::ApplyBatch(const PendingBatch& batch) {
     // Asked again: an earlier write may have brought it, or a truncation annulled it, since.
     if (!log_.Wants(header.lsn) || IsAnnulled(state_.truncations, header.lsn, header.epoch))
       continue;
+    const bool is_indexed = log_.IsDamaged(header.lsn);  // here again, sound
     log_.Insert({header.lsn, batch.position, record.offset, record.size}, header.prev_pg_lsn,
                 header.epoch);
-    pages_.Add(header.page, header.lsn, header.is_full_image);
+    if (!is_indexed) pages_.Add(header.page, header.lsn, header.is_full_image);
   }
 }
 

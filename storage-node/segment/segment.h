@@ -105,6 +105,16 @@ struct CollectPlan {
   std::vector<PageNo> pages;
 };
 
+// Which pages a peer that copies this segment may be given next.
+struct PageCopyPlan {
+  Lsn read_point;             // the VDL that this segment was told
+  Lsn pg_lsn;                 // the group's last LSN at or below it
+  std::vector<PageNo> pages;  // that have changed, as the log kept here shows; ascending
+  bool is_last = true;        // the log shows no more
+  // Pages of which nothing but stored versions is left may be among those asked for too.
+  bool has_stored = false;
+};
+
 class Segment {
  public:
   explicit Segment(SegmentState state);
@@ -127,6 +137,10 @@ class Segment {
   // OK; OUT_OF_RANGE: the log starts above `to`; ABORTED: `to` is no LSN of the chain (any more),
   // or another move is under way; RESOURCE_EXHAUSTED: no room, nothing has changed.
   void MoveLogStart(const LogStart& to, ReplyToken from);
+  // The batch stored at `position` cannot be read, or is not what was stored there. Its records
+  // count as missing, SCL falls below them, and they are wanted again; returns how many there are
+  // that lay there and did not count so already.
+  size_t MarkDamaged(LogPosition position);
   // Everything handed out with tickets <= `ticket` is durable.
   void Persisted(PersistTicket ticket);
   // The store refused `ticket` for want of room; nothing of it was written. Its batches are
@@ -153,6 +167,13 @@ class Segment {
   std::optional<CollectPlan> PlanCollect(const CollectOptions& options) const;
   // What makes the version of `page` as of `through`, for somebody who holds it as of `base`.
   PageReadPlan PlanVersion(PageNo page, Lsn through, Lsn base) const;
+  // At most `limit` pages of the log's. UNAVAILABLE: not complete through the VDL it was told.
+  // Errors for the epoch as above.
+  absl::StatusOr<PageCopyPlan> PlanPageCopy(const protocol::CopyPagesRequest& request,
+                                            size_t limit) const;
+  // For scrubbing: where the records lie that this segment counts on, from the next one above
+  // `after`, LSN order, about `max_bytes` of them. scl is not given.
+  LogReadPlan PlanScrub(Lsn after, uint64_t max_bytes) const;
   protocol::SegmentStatus Status() const;
   // Records are missing that were announced durable, or below others that are held.
   bool HasGap() const { return log_.scl() < told_.pg_lsn_at_vdl || log_.records_ahead() > 0; }
@@ -196,6 +217,8 @@ class Segment {
   // segment_reads.cc: queries
   absl::Status CheckReadEpoch(VolumeEpoch epoch) const;
   absl::StatusOr<Lsn> LastRecordToRead(const protocol::ReadPagesRequest& request) const;
+
+  // segment_damage.cc
   bool MayLackWhatItHeld() const;
   std::vector<RecordLocation> Locate(const std::vector<Lsn>& lsns) const;
 
@@ -211,7 +234,8 @@ class Segment {
   // Asked for, from the request until it is durable or refused.
   std::optional<LogStart> log_start_due_;
   ReplyToken log_start_from_;
-  bool is_log_damaged_ = false;  // found at start-up
+  bool is_log_damaged_ = false;  // found while the log is read back
+  Lsn damaged_through_;          // nothing above it was ever found damaged
   Lsn highest_stored_;           // of all LSNs ever handed out to be stored
 
   absl::btree_set<ReplyToken> acks_due_;  // answered OK with the SCL at the next TakeOutput

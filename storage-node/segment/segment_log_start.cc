@@ -27,7 +27,7 @@ absl::Status Segment::CheckLogStart(const LogStart& to) const {
     return absl::OutOfRangeError(Text(Name(), ": the log starts at ", log_.start(),
                                       " already and cannot be let begin at ", to.lsn));
   }
-  if (to.lsn <= log_.scl() && log_.LastAtOrBelow(to.lsn) != to.lsn) {
+  if (to.lsn <= log_.end() && !log_.IsOfChain(to.lsn)) {
     return absl::AbortedError(Text(Name(), ": lsn ", to.lsn, " is not of the chain (any more)"));
   }
   return absl::OkStatus();

@@ -40,6 +40,10 @@ absl::StatusOr<Lsn> Segment::LastRecordToRead(const protocol::ReadPagesRequest& 
       return std::min(request.read_point, told_.pg_lsn_at_vdl);
     }
   }
+  if (scl < log_.end()) {
+    return absl::DataLossError(Text(Name(), ": a part of the log above lsn ", scl,
+                                    " is damaged and not fetched anew yet: read elsewhere"));
+  }
   return absl::OutOfRangeError(Text(Name(), ": not complete through read point ",
                                     request.read_point, ", scl is ", scl, ": read elsewhere"));
 }
@@ -106,16 +110,18 @@ absl::StatusOr<LogReadPlan> Segment::PlanLogRead(const protocol::ReadLogRequest&
   return plan;
 }
 
-// A damaged log has healed once the segment is complete again through everything it ever stored and
-// that still stands: what was damaged has then been sent again, or annulled.
-bool Segment::MayLackWhatItHeld() const {
-  if (!is_log_damaged_) return false;
-  Lsn highest = highest_stored_;
-  for (const volume::Truncation& truncation : state_.truncations) {
-    if (highest > truncation.vdl && highest <= truncation.upper) highest = truncation.vdl;
+absl::StatusOr<PageCopyPlan> Segment::PlanPageCopy(const protocol::CopyPagesRequest& request,
+                                                   size_t limit) const {
+  RETURN_IF_ERROR(CheckReadEpoch(request.epoch));
+  if (log_.scl() < told_.pg_lsn_at_vdl || told_.vdl < read_floor()) {
+    return absl::UnavailableError(Text(Name(), ": not complete through VDL ", told_.vdl,
+                                       ", scl is ", log_.scl(), ": copy from another member"));
   }
-  const bool is_complete_through_vdl = log_.scl() >= told_.pg_lsn_at_vdl && told_.vdl >= highest;
-  return log_.scl() < highest && !is_complete_through_vdl;
+  PageCopyPlan plan{.read_point = told_.vdl, .pg_lsn = told_.pg_lsn_at_vdl};
+  plan.pages = pages_.PagesFrom(request.from, request.changed_after, plan.pg_lsn, limit);
+  plan.is_last = plan.pages.size() < limit;
+  plan.has_stored = request.changed_after < state_.log_start;
+  return plan;
 }
 
 protocol::SegmentStatus Segment::Status() const {

@@ -1,0 +1,90 @@
+// PageRepair is a state machine: the stored page versions of one segment that fail their checksum
+// are replaced, from the segment's own log or from a peer. Core.
+//
+// docs/PROTOCOL.md, "Scrub". Scrubbing and reads report what they met (Found). A version's LSN may
+// be unknown, Lsn{0}: then none of the page's versions in the damaged part can be told. The page is
+// made anew as of a read point P: the damaged version's LSN, or, where nobody reads so far back any
+// more, the lowest point that is still read. First from what this segment itself holds, then by
+// asking one peer at a time.
+//
+// What comes back is the page's newest version at or below P, so
+//   - it has the damaged version's LSN: it takes its place;
+//   - it is newer: then P is the lowest point that is read, and what lies below is needed no more;
+//   - it is older: what was damaged never was a version of this page (a write that went astray).
+// In the last two cases the damaged one is dropped. Never before its replacement is there: until
+// then it stands for "damaged", which is not "absent".
+#pragma once
+
+#include <optional>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "absl/container/btree_set.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/base/instant.h"
+#include "common/base/prng.h"
+#include "common/protocol/storage_messages.h"
+
+namespace sextant::storage {
+
+struct PageRepairOptions {
+  // After everybody was asked in vain: doubles from the first to the last; jittered down to half.
+  absl::Duration first_backoff = absl::Milliseconds(200);
+  absl::Duration max_backoff = absl::Seconds(30);
+};
+
+// A stored version that fails its checksum.
+struct DamagedPage {
+  PageNo page;
+  Lsn lsn;  // Lsn{0}: cannot be told
+  auto operator<=>(const DamagedPage&) const = default;
+};
+
+class PageRepair {
+ public:
+  // Who is to make a page: this segment (no peer), or a peer.
+  struct Make {
+    std::optional<quorum::Slot> peer;
+    protocol::ReadPagesRequest request;  // one page
+  };
+  // In this order: write `image` (there is none if the page was never written), then drop `drop`.
+  struct Replace {
+    PageNo page;
+    std::optional<page::PageImage> image;
+    std::optional<Lsn> drop;  // this very version
+  };
+
+  PageRepair(PageRepairOptions options, Prng prng) : options_(options), prng_(prng) {}
+
+  // Idempotent while it is not repaired.
+  void Found(const DamagedPage& damaged);
+  bool empty() const { return damaged_.empty(); }
+  size_t size() const { return damaged_.size(); }
+
+  // What to do now, if anything. `status`: of the segment, which must know VDL. `peers` as of
+  // Gossip::Next.
+  std::optional<Make> Next(const protocol::SegmentStatus& status,
+                           const std::vector<quorum::Slot>& peers, Instant now);
+  // What came of it. The replacement, if it is one: the damaged version counts as repaired then.
+  std::optional<Replace> Made(const absl::StatusOr<protocol::ReadPagesReply>& reply, Instant now);
+
+ private:
+  absl::Duration TakeBackoff();
+  void TryAnother(Instant now);
+
+  PageRepairOptions options_;
+  Prng prng_;
+  absl::btree_set<DamagedPage> damaged_;
+  bool is_busy_ = false;
+  DamagedPage current_;  // under repair
+  Lsn read_point_;
+  uint32_t page_bytes_ = 0;
+  size_t turn_ = 0;  // 0: this segment itself; then the peers
+  size_t peer_count_ = 0;
+  Instant not_before_ = Instant::Min();
+  absl::Duration backoff_;
+};
+
+}  // namespace sextant::storage
