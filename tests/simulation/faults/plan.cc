@@ -28,8 +28,7 @@ absl::Duration Mean(Prng* rng, uint64_t off_one_in, uint64_t low_ms, int doublin
 }
 
 compute::WriterOptions DrawWriter(Prng* rng) {
-  return {.lal = rng->OneIn(2) ? rng->Between(8, 60) : 10'000,
-          .max_unacked_bytes = 1ull << rng->Between(11, 20),
+  return {.max_unacked_bytes = 1ull << rng->Between(11, 20),
           .max_retained_bytes = 1ull << rng->Between(11, 20),
           .max_member_unacked_bytes = 1ull << rng->Between(8, 18),
           .max_batches_in_flight = static_cast<int>(rng->Between(1, 3)),
@@ -107,7 +106,8 @@ Plan DrawPlan(Prng* rng) {
                  .peer_rest = SpreadMs(rng, 20, 4),
                  .patience = SpreadMs(rng, 20, 4)};
   plan.compute.writer = DrawWriter(rng);
-  plan.compute.recovery = {.lal = plan.compute.writer.lal, .retry_interval = SpreadMs(rng, 10, 4)};
+  plan.compute.recovery = {.lal = rng->OneIn(2) ? rng->Between(8, 60) : 10'000,
+                           .retry_interval = SpreadMs(rng, 10, 4)};
   plan.compute.opening_retry = SpreadMs(rng, 10, 3);
   plan.compute.call_timeout = SpreadMs(rng, 10, 4);
   plan.compute.reconnect_high = SpreadMs(rng, 5, 4);

@@ -31,7 +31,7 @@ Day::Day(uint64_t seed, bool is_verbose)
   sim_.observer = &checks_;
   Facts& facts = checks_.facts();
   facts.geometry = plan_.geometry;
-  facts.lal = plan_.compute.writer.lal;
+  facts.lal = plan_.compute.recovery.lal;
   facts.is_beyond_budget = plan_.is_beyond_budget;
   streams_.plan = plan_.stream;
   BuildNodes();
