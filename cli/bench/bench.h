@@ -21,12 +21,14 @@ struct BenchOptions {
   uint32_t value_bytes = 0;  // of each edit or row
   uint64_t pages = 1024;     // log: pages that are edited, the volume's last
   uint64_t rows = 10000;     // sql: rows of the table
+  bool is_read = false;      // sql: reads single rows instead of writing them
   uint32_t timeout_ms = 10000;
   uint64_t seed = 0;  // 0: drawn anew, since the same edits again would change nothing
 };
 
 struct BenchReport {
   std::string name;
+  std::string unit = "commits";  // what is counted, or "reads"
   BenchOptions options;
   double seconds = 0;  // measured
   uint64_t commits = 0;
@@ -45,7 +47,8 @@ using BenchProgress = std::function<void(const std::string&)>;
 // where a database reaches into them.
 absl::StatusOr<BenchReport> RunLogBench(const BenchOptions& options, const BenchProgress& progress);
 
-// Upserts single rows by primary key, through one SqlService session a client, each its own commit.
+// Upserts single rows by primary key, through one SqlService session a client, each its own commit;
+// or reads them (is_read), from the page cache once that is warm.
 // In a table of its own, sextant_bench, which is made, filled and dropped.
 absl::StatusOr<BenchReport> RunSqlBench(const BenchOptions& options, const BenchProgress& progress);
 

@@ -48,8 +48,8 @@ std::string ReportToJson(const BenchReport& report) {
                {"seed", options.seed},
                {"warmup_seconds", options.warmup_seconds},
                {"seconds", report.seconds},
-               {"commits", report.commits},
-               {"commits_per_second", static_cast<double>(report.commits) / report.seconds},
+               {report.unit, report.commits},
+               {report.unit + "_per_second", static_cast<double>(report.commits) / report.seconds},
                {"errors", report.errors},
                {"first_error", report.first_error}};
   json["latency_us"] = {{"mean", report.latency_ns.Mean() / 1e3},
@@ -73,14 +73,14 @@ std::string ReportToJson(const BenchReport& report) {
 
 std::string ReportToText(const BenchReport& report) {
   std::string text = absl::StrFormat(
-      "%s: %d clients, %.1f s, %d commits, %.0f commits/s, %d errors\n"
+      "%s: %d clients, %.1f s, %d %s, %.0f %s/s, %d errors\n"
       "latency (us)  mean %.0f  p50 %.0f  p90 %.0f  p99 %.0f  p99.9 %.0f  max %.0f\n",
-      report.name, report.options.clients, report.seconds, report.commits,
-      static_cast<double>(report.commits) / report.seconds, report.errors,
+      report.name, report.options.clients, report.seconds, report.commits, report.unit,
+      static_cast<double>(report.commits) / report.seconds, report.unit, report.errors,
       report.latency_ns.Mean() / 1e3, Microseconds(report, 0.5), Microseconds(report, 0.9),
       Microseconds(report, 0.99), Microseconds(report, 0.999),
       static_cast<double>(report.latency_ns.max()) / 1e3);
-  if (report.has_counters) {
+  if (report.has_counters && !report.options.is_read) {
     const Ratios ratios = RatiosOf(report);
     text += absl::StrFormat(
         "per commit    %.0f B of redo (one copy)  %.2f records  %.3f network writes a copy  %.3f "

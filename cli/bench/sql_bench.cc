@@ -1,4 +1,4 @@
-// `bench sql`: single-row upserts by primary key.
+// `bench sql`: single-row upserts, or reads, by primary key.
 #include <grpcpp/channel.h>
 
 #include "cli/bench/measure.h"
@@ -17,6 +17,7 @@ using Generator = LoadGenerator<v1::SqlRequest, v1::SqlResponse>;
 constexpr char kUpsert[] =
     "INSERT INTO sextant_bench(id, value) VALUES(?1, ?2) "
     "ON CONFLICT(id) DO UPDATE SET value = excluded.value";
+constexpr char kSelect[] = "SELECT value FROM sextant_bench WHERE id = ?1";
 
 std::string ErrorOf(const v1::SqlResponse& response) {
   return response.has_error() ? response.error().message() : std::string();
@@ -46,12 +47,31 @@ std::vector<std::string> SetUp(const BenchOptions& options) {
                options.value_bytes, ") FROM n")};
 }
 
+// One statement over a random row; the request is the last one, used again.
+void FillRequest(const BenchOptions& options, Prng* prng, std::string* value,
+                 v1::SqlRequest* request) {
+  if (request->statements_size() == 0) {
+    v1::SqlStatement* statement = request->add_statements();
+    statement->set_sql(options.is_read ? kSelect : kUpsert);
+    statement->add_parameters();
+    if (!options.is_read) statement->add_parameters();
+  }
+  v1::SqlStatement* statement = request->mutable_statements(0);
+  statement->mutable_parameters(0)->set_integer(
+      static_cast<int64_t>(1 + prng->Below(options.rows)));
+  request->set_timeout_ms(options.timeout_ms);
+  if (options.is_read) return;
+  for (char& c : *value) c = static_cast<char>(prng->Next());
+  statement->mutable_parameters(1)->set_blob(*value);
+}
+
 }  // namespace
 
 absl::StatusOr<BenchReport> RunSqlBench(const BenchOptions& options,
                                         const BenchProgress& progress) {
   BenchReport report;
   report.name = "sql";
+  if (options.is_read) report.unit = "reads";
   report.options = options;
   report.options.streams = options.clients;
   progress(Text("making sextant_bench with ", options.rows, " rows"));
@@ -63,20 +83,7 @@ absl::StatusOr<BenchReport> RunSqlBench(const BenchOptions& options,
   hooks.prepare = [&stub](grpc::ClientContext* context, grpc::CompletionQueue* queue) {
     return stub.PrepareAsyncSession(context, queue);
   };
-  hooks.fill = [&](v1::SqlRequest* request) {
-    for (char& c : value) c = static_cast<char>(prng.Next());
-    if (request->statements_size() == 0) {
-      v1::SqlStatement* statement = request->add_statements();
-      statement->set_sql(kUpsert);
-      statement->add_parameters();
-      statement->add_parameters();
-    }
-    v1::SqlStatement* statement = request->mutable_statements(0);
-    statement->mutable_parameters(0)->set_integer(
-        static_cast<int64_t>(1 + prng.Below(options.rows)));
-    statement->mutable_parameters(1)->set_blob(value);
-    request->set_timeout_ms(options.timeout_ms);
-  };
+  hooks.fill = [&](v1::SqlRequest* request) { FillRequest(options, &prng, &value, request); };
   hooks.is_complete = [](const v1::SqlResponse& response) { return response.is_last(); };
   hooks.error_of = ErrorOf;
   absl::Status status;

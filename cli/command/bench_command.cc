@@ -73,6 +73,12 @@ void AddBench(CLI::App* noun, Cli* cli, const char* name, const char* help, RunB
     verb->add_option("--rows", flags->rows, "Fills the table with so many rows.")
         ->check(CLI::PositiveNumber)
         ->capture_default_str();
+    verb->add_option_function<std::string>(
+            "--workload",
+            [flags](const std::string& workload) { flags->is_read = workload == "read"; },
+            "Writes single rows, or reads them: upsert or read.")
+        ->check(CLI::IsMember({"upsert", "read"}))
+        ->default_str("upsert");
   }
   verb->callback([cli, flags, run] {
     cli->run = [cli, flags, run] { return Run(cli->options, *flags, run); };
@@ -86,7 +92,8 @@ void AddBenchCommands(CLI::App* app, Cli* cli) {
   noun->require_subcommand(1);
   AddBench(noun, cli, "log", "Appends mini-transactions of one random page edit (VolumeService).",
            RunLogBench, 256);
-  AddBench(noun, cli, "sql", "Upserts single rows by primary key (SqlService).", RunSqlBench, 64);
+  AddBench(noun, cli, "sql", "Upserts or reads single rows by primary key (SqlService).",
+           RunSqlBench, 64);
 }
 
 }  // namespace sextant::cli
