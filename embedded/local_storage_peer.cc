@@ -101,6 +101,13 @@ void LocalStoragePeer::SendBatch(const log::EncodedBatch& batch) {
   });
 }
 
+void LocalStoragePeer::SendProbe(const protocol::EpochProbe& probe) {
+  tasks_->Post([this, probe] {
+    if (!streaming_to_ || !events_->on_answer) return;
+    events_->on_answer(streaming_to_->AnswerProbe(probe));
+  });
+}
+
 absl::Status LocalStoragePeer::Unreachable() const {
   return absl::UnavailableError(Text("storage node ", node(), " is down or cut off"));
 }

@@ -42,6 +42,7 @@ class LocalStoragePeer final : public compute::StoragePeer {
   const std::string& node() const override { return node_.member().node; }
   void OpenStream(StreamEvents events) override;
   void SendBatch(const log::EncodedBatch& batch) override;
+  void SendProbe(const protocol::EpochProbe& probe) override;
   void GetStatus(absl::Duration timeout, compute::Done<protocol::NodeStatus> done) override;
   void CreateSegment(const protocol::CreateSegmentRequest& request, absl::Duration timeout,
                      compute::Done<protocol::SegmentStatus> done) override;

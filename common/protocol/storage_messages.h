@@ -44,6 +44,18 @@ struct RebuildProgress {
   bool operator==(const RebuildProgress&) const = default;
 };
 
+// Asks a segment which volume epoch it has promised to stay with; travels on the append stream. The
+// answer is what holds at the moment of answering, from memory: no disk is waited for.
+struct EpochProbe {
+  SegmentId segment;
+  uint64_t round = 0;  // the asker's; comes back with the answer
+};
+struct EpochAnswer {
+  SegmentId segment;
+  uint64_t round = 0;
+  VolumeEpoch epoch;  // {0}: no such segment here
+};
+
 // Everything a segment says of itself: for recovery, for a connecting writer, for `cluster status`.
 struct SegmentStatus {
   SegmentId segment;

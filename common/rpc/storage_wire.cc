@@ -82,6 +82,29 @@ protocol::AppendAck FromProto(const v1::AppendAck& in) {
           .status = absl::Status(code, in.message())};
 }
 
+void ToProto(const protocol::EpochProbe& probe, v1::EpochProbe* out) {
+  out->set_volume(probe.segment.volume.value());
+  out->set_pg(probe.segment.pg.value());
+  out->set_round(probe.round);
+}
+
+protocol::EpochProbe FromProto(const v1::EpochProbe& in) {
+  return {.segment = {VolumeId(in.volume()), PgId(in.pg())}, .round = in.round()};
+}
+
+void ToProto(const protocol::EpochAnswer& answer, v1::EpochAnswer* out) {
+  out->set_volume(answer.segment.volume.value());
+  out->set_pg(answer.segment.pg.value());
+  out->set_round(answer.round);
+  out->set_epoch(answer.epoch.value());
+}
+
+protocol::EpochAnswer FromProto(const v1::EpochAnswer& in) {
+  return {.segment = {VolumeId(in.volume()), PgId(in.pg())},
+          .round = in.round(),
+          .epoch = VolumeEpoch(in.epoch())};
+}
+
 void ToProto(const volume::Descriptor& descriptor, v1::Descriptor* out) {
   out->set_volume(descriptor.volume.value());
   v1::Geometry* geometry = out->mutable_geometry();

@@ -22,6 +22,11 @@ SegmentId FromProto(const v1::SegmentKey& in);
 void ToProto(const protocol::AppendAck& ack, v1::AppendAck* out);
 protocol::AppendAck FromProto(const v1::AppendAck& in);
 
+void ToProto(const protocol::EpochProbe& probe, v1::EpochProbe* out);
+protocol::EpochProbe FromProto(const v1::EpochProbe& in);
+void ToProto(const protocol::EpochAnswer& answer, v1::EpochAnswer* out);
+protocol::EpochAnswer FromProto(const v1::EpochAnswer& in);
+
 void ToProto(const volume::Descriptor& descriptor, v1::Descriptor* out);
 absl::StatusOr<volume::Descriptor> FromProto(const v1::Descriptor& in);
 

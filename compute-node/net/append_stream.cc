@@ -34,6 +34,13 @@ grpc::ByteBuffer FrameBatch(const std::shared_ptr<const std::string>& batch) {
   return grpc::ByteBuffer(slices, 2);
 }
 
+grpc::ByteBuffer FrameProbe(const protocol::EpochProbe& probe) {
+  v1::AppendRequest request;
+  rpc::ToProto(probe, request.add_probes());
+  const grpc::Slice slice(request.SerializeAsString());
+  return grpc::ByteBuffer(&slice, 1);
+}
+
 bool ParseResponse(grpc::ByteBuffer* bytes, v1::AppendResponse* response) {
   grpc::ProtoBufferReader reader(bytes);
   return reader.status().ok() && response->ParseFromZeroCopyStream(&reader);
@@ -71,15 +78,26 @@ void AppendStream::Send(const log::EncodedBatch& batch) {
            options_.max_queued_bytes >> 20, " MiB waiting")));
 }
 
+void AppendStream::Send(const protocol::EpochProbe& probe) {
+  std::lock_guard lock(mutex_);
+  if (is_ending_) return;
+  probe_ = probe;
+  if (!is_writing_) WriteNextLocked();
+}
+
 void AppendStream::Cancel() { End(absl::CancelledError("stream closed by this side")); }
 
 // One write may be under way; gRPC gathers those that a hint says are not the last for now.
 void AppendStream::WriteNextLocked() {
-  const auto batch = std::move(queue_.front());
-  queue_.pop_front();
-  queued_bytes_ -= batch->size();
   is_writing_ = true;
-  outgoing_ = FrameBatch(batch);
+  if (probe_) {
+    outgoing_ = FrameProbe(*std::exchange(probe_, std::nullopt));
+  } else {
+    const auto batch = std::move(queue_.front());
+    queue_.pop_front();
+    queued_bytes_ -= batch->size();
+    outgoing_ = FrameBatch(batch);
+  }
   grpc::WriteOptions options;
   if (!queue_.empty()) options.set_buffer_hint();
   StartWrite(&outgoing_, options);
@@ -88,7 +106,7 @@ void AppendStream::WriteNextLocked() {
 void AppendStream::OnWriteDone(bool ok) {
   std::lock_guard lock(mutex_);
   is_writing_ = false;
-  if (ok && !is_ending_ && !queue_.empty()) WriteNextLocked();
+  if (ok && !is_ending_ && (probe_ || !queue_.empty())) WriteNextLocked();
   // A failed write is followed by a failed read, which ends the stream.
 }
 
@@ -98,6 +116,9 @@ void AppendStream::OnReadDone(bool ok) {
   if (!ParseResponse(&incoming_, &response)) {
     return End(
         absl::DataLossError(Text(options_.peer, " sent an acknowledgement that is malformed")));
+  }
+  for (const v1::EpochAnswer& answer : response.answers()) {
+    events_.on_answer(rpc::FromProto(answer));
   }
   for (const v1::AppendAck& ack : response.acks()) events_.on_ack(rpc::FromProto(ack));
   incoming_.Clear();
@@ -113,6 +134,7 @@ void AppendStream::End(absl::Status why) {
     why_ = std::move(why);
     queue_.clear();
     queued_bytes_ = 0;
+    probe_ = std::nullopt;
   }
   // An end that came from the other side brings its own status: cancelling would hide it.
   if (is_own) context_.TryCancel();

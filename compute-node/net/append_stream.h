@@ -4,6 +4,8 @@
 // framing and a slice that refers to the shared bytes, without a copy and without a serialisation
 // of its own. One write is under way at a time; what comes meanwhile waits in a bounded queue.
 //
+// A probe goes before the batches that wait: its answer is wanted now.
+//
 // Thread-safety: all methods from any thread. Callbacks come on gRPC's threads, acks one at a time
 // and none after `on_end`.
 #pragma once
@@ -15,6 +17,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -33,6 +36,7 @@ class AppendStream final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc
   };
   struct Events {
     std::function<void(const protocol::AppendAck&)> on_ack;
+    std::function<void(const protocol::EpochAnswer&)> on_answer;
     std::function<void(const absl::Status&)> on_end;  // last of all, once
   };
 
@@ -40,6 +44,8 @@ class AppendStream final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc
   static std::shared_ptr<AppendStream> Start(const std::shared_ptr<grpc::Channel>& channel,
                                              Options options, Events events);
   void Send(const log::EncodedBatch& batch);  // dropped once the stream is ending
+  // The same; only the newest probe waits.
+  void Send(const protocol::EpochProbe& probe);
   void Cancel();
 
   // gRPC's side.
@@ -61,6 +67,7 @@ class AppendStream final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc
   std::mutex mutex_;
   std::deque<std::shared_ptr<const std::string>> queue_;
   uint64_t queued_bytes_ = 0;
+  std::optional<protocol::EpochProbe> probe_;  // waits
   grpc::ByteBuffer outgoing_;
   bool is_writing_ = false;
   bool is_ending_ = false;

@@ -52,12 +52,11 @@ class GrpcStoragePeer final : public StoragePeer {
   }
 
   void SendBatch(const log::EncodedBatch& batch) override {
-    std::shared_ptr<AppendStream> stream;
-    {
-      std::lock_guard lock(mutex_);
-      stream = stream_;
-    }
-    if (stream) stream->Send(batch);
+    if (const auto stream = Stream()) stream->Send(batch);
+  }
+
+  void SendProbe(const protocol::EpochProbe& probe) override {
+    if (const auto stream = Stream()) stream->Send(probe);
   }
 
   void GetStatus(absl::Duration timeout, Done<protocol::NodeStatus> done) override {
@@ -138,6 +137,11 @@ class GrpcStoragePeer final : public StoragePeer {
   }
 
  private:
+  std::shared_ptr<AppendStream> Stream() {
+    std::lock_guard lock(mutex_);
+    return stream_;
+  }
+
   // One unary call. `start` hands it to gRPC, `convert` makes the reply of the response.
   template <typename Request, typename Response, typename Reply, typename Start, typename Convert>
   void Call(Request request, absl::Duration timeout, Done<Reply> done, Start start,
@@ -211,6 +215,9 @@ class GrpcStoragePeer final : public StoragePeer {
       stream_ =
           AppendStream::Start(control_channel_, {name_, options_.max_queued_bytes},
                               {[this](const protocol::AppendAck& ack) { events_.on_ack(ack); },
+                               [this](const protocol::EpochAnswer& answer) {
+                                 if (events_.on_answer) events_.on_answer(answer);
+                               },
                                [this](const absl::Status& why) { StreamDown(why); }});
     }
     events_.on_up();

@@ -21,7 +21,8 @@ namespace {
 
 constexpr auto kLong = std::chrono::seconds(60);
 
-// Acknowledges the n-th batch of a stream with SCL n, unless told not to read.
+// Acknowledges the n-th batch of a stream with SCL n, unless told not to read; answers probes with
+// epoch 5.
 class FakeStorageService final : public v1::StorageService::Service {
  public:
   grpc::Status Append(
@@ -30,6 +31,15 @@ class FakeStorageService final : public v1::StorageService::Service {
     v1::AppendRequest request;
     uint64_t count = 0;
     while (reads_ && stream->Read(&request)) {
+      if (request.probes_size() > 0) {
+        v1::AppendResponse response;
+        rpc::ToProto({.segment = rpc::FromProto(request.probes(0)).segment,
+                      .round = request.probes(0).round(),
+                      .epoch = VolumeEpoch(5)},
+                     response.add_answers());
+        stream->Write(response);
+        continue;
+      }
       {
         std::lock_guard lock(mutex_);
         batches_.push_back(request.batch());
@@ -76,7 +86,8 @@ class Recorder {
                 ++downs_;
                 why_ = why;
               });
-            }};
+            },
+            [this](const protocol::EpochAnswer& answer) { Note([&] { answer_ = answer; }); }};
   }
   template <typename Condition>
   bool WaitFor(Condition condition) {
@@ -88,6 +99,7 @@ class Recorder {
   int downs_ = 0;
   Lsn scl_;
   absl::Status why_;
+  protocol::EpochAnswer answer_;
 
  private:
   template <typename Change>
@@ -157,6 +169,22 @@ TEST_F(GrpcStoragePeerTest, SendsBatchesInOrderAndReturnsAcks) {
   }
   ASSERT_TRUE(recorder_.WaitFor([&] { return recorder_.scl_ == Lsn(500); }));
   EXPECT_EQ(service_.batches(), sent);
+}
+
+TEST_F(GrpcStoragePeerTest, SendsProbesAmongBatchesAndReturnsAnswers) {
+  StoragePeer& peer = Peer();
+  peer.SendProbe({.round = 1});  // no stream yet: dropped
+  peer.OpenStream(recorder_.Events());
+  ASSERT_TRUE(recorder_.WaitFor([&] { return recorder_.ups_ == 1; }));
+  const SegmentId segment{VolumeId(7), PgId(3)};
+  for (uint64_t round = 2; round < 50; ++round) {
+    peer.SendBatch(Batch("batch"));
+    peer.SendProbe({.segment = segment, .round = round});
+    ASSERT_TRUE(recorder_.WaitFor([&] { return recorder_.answer_.round == round; }));
+  }
+  EXPECT_EQ(recorder_.answer_.segment, segment);
+  EXPECT_EQ(recorder_.answer_.epoch, VolumeEpoch(5));
+  ASSERT_TRUE(recorder_.WaitFor([&] { return recorder_.scl_ == Lsn(48); }));
 }
 
 TEST_F(GrpcStoragePeerTest, ReconnectsToANodeThatWasAway) {

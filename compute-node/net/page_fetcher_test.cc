@@ -54,6 +54,7 @@ class FakePeer final : public StoragePeer {
 
   void OpenStream(StreamEvents) override {}
   void SendBatch(const log::EncodedBatch&) override {}
+  void SendProbe(const protocol::EpochProbe&) override {}
   void GetStatus(absl::Duration, Done<protocol::NodeStatus>) override {}
   void CreateSegment(const protocol::CreateSegmentRequest&, absl::Duration,
                      Done<protocol::SegmentStatus>) override {}

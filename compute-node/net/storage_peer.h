@@ -33,10 +33,15 @@ class StoragePeer {
     std::function<void()> on_up;
     std::function<void(const protocol::AppendAck&)> on_ack;
     std::function<void(const absl::Status&)> on_down;
+    // Answers to SendProbe, like acks: none of a lost stream. May be empty.
+    std::function<void(const protocol::EpochAnswer&)> on_answer = nullptr;
   };
   virtual void OpenStream(StreamEvents events) = 0;
   // In order; not copied. Dropped, silently, while the stream is down: on_up is the time to resend.
   virtual void SendBatch(const log::EncodedBatch& batch) = 0;
+  // Overtakes batches that wait, and takes the place of a probe that still does. Dropped, silently,
+  // while the stream is down.
+  virtual void SendProbe(const protocol::EpochProbe& probe) = 0;
 
   virtual void GetStatus(absl::Duration timeout, Done<protocol::NodeStatus> done) = 0;
   virtual void CreateSegment(const protocol::CreateSegmentRequest& request, absl::Duration timeout,

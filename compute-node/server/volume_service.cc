@@ -28,16 +28,16 @@ VolumeService::~VolumeService() = default;
 grpc::ServerUnaryReactor* VolumeService::GetVolume(grpc::CallbackServerContext* context,
                                                    const v1::GetVolumeRequest*,
                                                    v1::GetVolumeResponse* response) {
-  const absl::Status open = volume_.CheckOpen();
-  if (open.ok()) {
-    const volume::Geometry geometry = volume_.geometry();
-    response->set_volume(volume_.volume().value());
-    response->set_page_bytes(geometry.page_bytes);
-    response->set_page_count(geometry.PageCount());
-    response->set_epoch(volume_.epoch().value());
-    response->set_vdl(volume_.vdl().value());
-  }
-  return FinishNow(context, open);
+  if (const absl::Status open = volume_.CheckOpen(); !open.ok()) return FinishNow(context, open);
+  const volume::Geometry geometry = volume_.geometry();
+  response->set_volume(volume_.volume().value());
+  response->set_page_bytes(geometry.page_bytes);
+  response->set_page_count(geometry.PageCount());
+  response->set_epoch(volume_.epoch().value());
+  response->set_vdl(volume_.vdl().value());
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  FinishWhenCurrent(reactor);
+  return reactor;
 }
 
 grpc::ServerUnaryReactor* VolumeService::Append(grpc::CallbackServerContext* context,
@@ -64,11 +64,18 @@ grpc::ServerBidiReactor<v1::AppendMtrRequest, v1::AppendMtrResponse>* VolumeServ
                                 {options_.commit_timeout, options_.max_appends_per_stream});
 }
 
+void VolumeService::FinishWhenCurrent(grpc::ServerUnaryReactor* reactor) {
+  volume_.WhenCurrent(options_.commit_timeout, [reactor](const absl::Status& current) {
+    reactor->Finish(rpc::ToGrpc(current));
+  });
+}
+
 grpc::ServerUnaryReactor* VolumeService::ReadPage(grpc::CallbackServerContext* context,
                                                   const v1::ReadPageRequest* request,
                                                   v1::ReadPageResponse* response) {
+  const bool is_latest = !request->has_read_point();
   absl::StatusOr<std::unique_ptr<compute::ReadView>> opened =
-      volume_.OpenView(request->has_read_point() ? Lsn(request->read_point()) : volume_.vdl());
+      volume_.OpenView(is_latest ? volume_.vdl() : Lsn(request->read_point()));
   if (!opened.ok()) return FinishNow(context, opened.status());
   // What is not durable is shown to nobody outside this process.
   if ((*opened)->read_point() > volume_.vdl()) {
@@ -76,14 +83,17 @@ grpc::ServerUnaryReactor* VolumeService::ReadPage(grpc::CallbackServerContext* c
   }
   const std::shared_ptr<compute::ReadView> view = *std::move(opened);
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  volume_.ReadPageAsync(*view, PageNo(request->page()),
-                        [reactor, response, view](absl::StatusOr<compute::PageRef> page) {
-                          if (!page.ok()) return reactor->Finish(rpc::ToGrpc(page.status()));
-                          response->set_image((*page)->bytes);
-                          response->set_page_lsn((*page)->lsn.value());
-                          response->set_read_point(view->read_point().value());
-                          reactor->Finish(grpc::Status::OK);
-                        });
+  volume_.ReadPageAsync(
+      *view, PageNo(request->page()),
+      [this, reactor, response, view, is_latest](absl::StatusOr<compute::PageRef> page) {
+        if (!page.ok()) return reactor->Finish(rpc::ToGrpc(page.status()));
+        response->set_image((*page)->bytes);
+        response->set_page_lsn((*page)->lsn.value());
+        response->set_read_point(view->read_point().value());
+        // A page as of an LSN never changes; which one is the latest may.
+        if (is_latest) return FinishWhenCurrent(reactor);
+        reactor->Finish(grpc::Status::OK);
+      });
   return reactor;
 }
 

@@ -52,6 +52,9 @@ class VolumeService final : public v1::VolumeService::CallbackService {
                                                    const v1::TailRequest* request) override;
 
  private:
+  // Finishes the call, whose response is filled, once this node is proven to be the writer.
+  void FinishWhenCurrent(grpc::ServerUnaryReactor* reactor);
+
   compute::WriterVolume& volume_;
   compute::MtrAppender appender_;
   const VolumeServiceOptions options_;

@@ -100,7 +100,8 @@ std::function<void()> SqlExecutor::Batch(Request request, std::function<void(Res
   auto session = TakeIdleOrNew();
   if (!session.ok()) {
     Response refused{.id = request.id, .is_last = true};
-    refused.error = ErrorFromStatus(session.status(), /*is_retriable=*/true);
+    refused.error = ErrorFromStatus(session.status(),
+                                    /*is_retriable=*/!absl::IsFailedPrecondition(session.status()));
     done(std::move(refused));
     return [] {};
   }

@@ -18,7 +18,7 @@ Error Invalid(std::string message) {
 }
 
 // BEGIN, COMMIT and the like show no data: their reply waits for nothing but a commit.
-bool ShowsData(sqlite3_stmt* stmt) {
+bool ReturnsData(sqlite3_stmt* stmt) {
   for (const char* keyword : {"BEGIN", "SAVEPOINT", "RELEASE", "ROLLBACK"}) {
     if (StartsWithKeyword(sqlite3_sql(stmt), keyword)) return false;
   }
@@ -122,8 +122,9 @@ Task<bool> RequestRun::Execute(sqlite3_stmt* stmt, Shown shown) {
       if (!may_write) co_return false;
     }
     const bool stepped = co_await StepToEnd(stmt);
-    if (ShowsData(stmt)) has_read_ = true;
     const int rc = sqlite3_reset(stmt);
+    // A statement that could not read shows nothing but what it gave before.
+    if (ReturnsData(stmt) && (!IsFileFailure(rc) || results_.rows() > 0)) has_read_ = true;
     NoteCommit();
     session_.ReleaseTicketIfDone();
     if (!stepped) co_return false;

@@ -31,7 +31,7 @@ RequestRun::RequestRun(Session& session, Request request, std::shared_ptr<Respon
       max_rows_(request_.max_rows_per_response > 0 ? request_.max_rows_per_response
                                                    : options_.max_rows_per_response),
       wait_left_(timeout_),
-      last_commit_before_(session.connection().file().last_commit()) {}
+      head_before_(session.executor().volume().head()) {}
 
 WorkerPool& RequestRun::pool() const { return session_.executor().pool(); }
 
@@ -136,7 +136,7 @@ bool RequestRun::AllReadOnly() {
 }
 
 void RequestRun::NoteCommit() {
-  if (connection().file().last_commit() == last_commit_before_ || first_commit_.has_value()) return;
+  if (connection().file().last_commit() <= head_before_ || first_commit_.has_value()) return;
   first_commit_ = statement_index_;
 }
 
@@ -166,7 +166,33 @@ Task<absl::Status> RequestRun::AwaitDurable(Lsn lsn, WorkerPool* resume_on) {
   co_return status;
 }
 
-Error RequestRun::DurabilityError(const absl::Status& status) const {
+// A record appended after the request came in proves with its acknowledgements that this node was
+// the writer then. Everything else needs a proof of its own, one for the whole request.
+Task<absl::Status> RequestRun::AwaitPresentable(WorkerPool* resume_on) {
+  const Lsn position = connection().file().position();
+  absl::Status status = co_await AwaitDurable(position, resume_on);
+  if (!status.ok() || is_current_ || position > head_before_) co_return status;
+  compute::PageVolume& volume = session_.executor().volume();
+  const Clock::time_point start = Clock::now();
+  const absl::Duration patience = wait_left_;
+  Callback<absl::Status> current(
+      [&volume, patience](Callback<absl::Status>::Done done) {
+        volume.WhenCurrent(patience, std::move(done));
+      },
+      resume_on);
+  status = co_await current;
+  CountWait(start);
+  is_current_ = status.ok();
+  co_return status;
+}
+
+// Whether the reply tells of data: by rows and counts, or by an error that depends on them.
+bool RequestRun::ShowsData() const {
+  return has_read_ ||
+         (error_.has_value() && error_->sqlite_code != 0 && !IsFileFailure(error_->sqlite_code));
+}
+
+Error RequestRun::PresentError(const absl::Status& status) const {
   const bool is_late = absl::IsDeadlineExceeded(status);
   Error error{.code = status.code(), .statement_index = statement_index_};
   if (first_commit_.has_value()) {
@@ -180,10 +206,11 @@ Error RequestRun::DurabilityError(const absl::Status& status) const {
                                    "; look before you repeat it");
     return error;
   }
-  error.is_retriable = true;
-  error.message = is_late ? Text("what was read is not durable yet, after ",
-                                 absl::FormatDuration(timeout_), ": retry")
-                          : Text("what was read may not be durable: ", status.message());
+  // Another writer took over: this node will never answer again.
+  error.is_retriable = !absl::IsFailedPrecondition(status);
+  error.message = Text("what was read cannot be shown",
+                       is_late ? Text(", after ", absl::FormatDuration(timeout_)) : std::string(),
+                       ": ", status.message());
   return error;
 }
 
@@ -209,9 +236,9 @@ Task<bool> RequestRun::Send(Response response) {
 }
 
 Task<bool> RequestRun::SendChunk() {
-  const absl::Status durable = co_await AwaitDurable(connection().file().position(), &pool());
-  if (!durable.ok()) {
-    Fail(DurabilityError(durable));
+  const absl::Status presentable = co_await AwaitPresentable(&pool());
+  if (!presentable.ok()) {
+    Fail(PresentError(presentable));
     results_.Clear();
     co_return false;
   }
@@ -233,11 +260,11 @@ Task<bool> RequestRun::SendChunk() {
 
 Task<void> RequestRun::Finish() {
   if (is_client_gone_) co_return;
-  if (has_read_) {
-    // No SQL follows: the reply leaves from the thread that saw VDL pass.
-    const absl::Status durable = co_await AwaitDurable(connection().file().position(), nullptr);
-    if (!durable.ok()) {
-      error_ = DurabilityError(durable);
+  if (ShowsData()) {
+    // No SQL follows: the reply leaves from the thread that saw VDL pass or the last proof come.
+    const absl::Status presentable = co_await AwaitPresentable(nullptr);
+    if (!presentable.ok()) {
+      error_ = PresentError(presentable);
       results_.Clear();
     }
   }

@@ -3,7 +3,8 @@
 // A coroutine, so that waiting holds no thread. It takes the write ticket BEFORE a statement that
 // writes (then SQLite's own lock never fails), lets it go as soon as the commit is appended, and
 // sends nothing before VDL has reached whatever the statements read at or wrote: no client sees
-// data that could still be lost.
+// data that could still be lost. Nor does it send what was read from this node's pages before it is
+// proven that no other writer had taken over when the request came in.
 //
 // Thread-safety: none; runs on one thread at a time, SQL only on the executor's pool.
 #pragma once
@@ -51,8 +52,10 @@ class RequestRun {
   Task<bool> TakeTicket();
   Task<bool> BackOff();
   Task<bool> AwaitMinLsn();
-  // Goes on on `resume_on`, or where the volume calls back.
+  // These go on on `resume_on`, or where the volume calls back.
   Task<absl::Status> AwaitDurable(Lsn lsn, WorkerPool* resume_on);
+  // Until what was read and written may be shown.
+  Task<absl::Status> AwaitPresentable(WorkerPool* resume_on);
   Task<bool> SendChunk();
   Task<bool> Send(Response response);
   Task<void> Finish();
@@ -69,7 +72,8 @@ class RequestRun {
   void NoteCommit();
   void CheckOneShotEnd();
   Response MakeResponse(bool is_last);
-  Error DurabilityError(const absl::Status& status) const;
+  bool ShowsData() const;
+  Error PresentError(const absl::Status& status) const;
   WorkerPool& pool() const;
   void CountWait(Clock::time_point since);
   Connection& connection() const { return session_.connection(); }
@@ -90,7 +94,9 @@ class RequestRun {
   bool is_atomic_write_ = false;
   absl::Duration wait_left_;  // of timeout_; only waiting counts, not running
   absl::Duration backoff_;
-  Lsn last_commit_before_;
+  // What was appended above it was appended after the request came in.
+  const Lsn head_before_;
+  bool is_current_ = false;             // this node was the writer after the request came in
   std::optional<size_t> first_commit_;  // the statement that committed first
 };
 

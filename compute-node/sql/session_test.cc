@@ -266,6 +266,76 @@ TEST_F(SessionTest, FencedWriterRefusesAtOnce) {
   EXPECT_THAT(answer.message(), HasSubstr("fenced by epoch 9"));
 }
 
+TEST_F(SessionTest, WhatWasReadIsShownOnlyByWhoIsProvenToBeTheWriter) {
+  SqlClient reader(*executor_), writer(*executor_);
+  reader.Script("CREATE TABLE t(a UNIQUE); INSERT INTO t VALUES(0)");
+  volume_.HoldProofs();
+  const int before = volume_.proofs();
+  auto read = reader.Start("SELECT a FROM t");
+  ASSERT_TRUE(Eventually([&] { return volume_.proofs() == before + 1; }));
+  EXPECT_TRUE(writer.Run("INSERT INTO t VALUES(1)").ok()) << "its acknowledgements are its proof";
+  EXPECT_TRUE(writer.Run("BEGIN").ok()) << "shows nothing";
+  EXPECT_EQ(volume_.proofs(), before + 1);
+  EXPECT_FALSE(IsReady(read));
+  volume_.AnswerProofs(absl::OkStatus());
+  EXPECT_EQ(read.get().rows(), "0;");
+
+  // Not only rows tell of data: what a transaction changed so far, what it could not change, and
+  // that there was nothing to change.
+  for (const char* sql : {"UPDATE t SET a = 5 WHERE a = 1", "INSERT INTO t VALUES(5)", "COMMIT",
+                          "UPDATE t SET a = 5 WHERE a = 5", "SELECT a FROM nowhere",
+                          "BEGIN READ ONLY; SELECT a FROM t; COMMIT"}) {
+    SCOPED_TRACE(sql);
+    volume_.HoldProofs();
+    const int asked = volume_.proofs();
+    auto answer = writer.Start(MakeRequest({sql}, /*is_script=*/true));
+    if (std::string_view(sql) != "COMMIT") {  // that one is proven by what it appends
+      ASSERT_TRUE(Eventually([&] { return volume_.proofs() == asked + 1; }));
+      EXPECT_FALSE(IsReady(answer));
+    }
+    volume_.AnswerProofs(absl::OkStatus());
+    answer.wait();
+  }
+}
+
+TEST_F(SessionTest, ADeposedWriterShowsNothing) {
+  SqlClient client(*executor_), transaction(*executor_);
+  client.Script("CREATE TABLE t(a UNIQUE); INSERT INTO t VALUES(0)");
+  EXPECT_EQ(transaction.Script("BEGIN READ ONLY; SELECT a FROM t").rows(), "0;");
+  for (SqlClient* asker : {&client, &transaction}) {
+    for (const char* sql :
+         {"SELECT a FROM t", "INSERT INTO t VALUES(0)", "SELECT a FROM nowhere"}) {
+      SCOPED_TRACE(sql);
+      volume_.HoldProofs();
+      const int asked = volume_.proofs();
+      auto read = asker->Start(sql);
+      if (asker == &client || sql[0] == 'S') {
+        ASSERT_TRUE(Eventually([&] { return volume_.proofs() == asked + 1; }));
+      }
+      volume_.AnswerProofs(absl::FailedPreconditionError("fenced: another writer"));
+      const Answer answer = read.get();
+      ASSERT_FALSE(answer.ok());
+      EXPECT_EQ(answer.rows(), "");
+      if (asker == &transaction && sql[0] == 'I') continue;  // READ ONLY: refused as such
+      EXPECT_EQ(answer.error->code, absl::StatusCode::kFailedPrecondition);
+      EXPECT_FALSE(answer.error->is_retriable);
+      EXPECT_EQ(answer.error->outcome, Outcome::kNotCommitted);
+      EXPECT_THAT(answer.message(), HasSubstr("another writer"));
+    }
+  }
+}
+
+TEST_F(SessionTest, OneProofServesAResultInParts) {
+  SqlClient client(*executor_);
+  client.Script(
+      "CREATE TABLE t(a); INSERT INTO t WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 "
+      "FROM n WHERE i < 5000) SELECT i FROM n");
+  const int before = volume_.proofs();
+  const Answer answer = client.Run("SELECT a FROM t");
+  EXPECT_GT(answer.responses, 3u);
+  EXPECT_EQ(volume_.proofs(), before + 1);
+}
+
 TEST_F(SessionTest, LargeResultsComeInParts) {
   SqlClient client(*executor_);
   Request request = MakeRequest({"SELECT 1",

@@ -42,8 +42,14 @@ absl::StatusCode CodeOf(int sqlite_code) {
   }
 }
 
-// Whether the file's note explains this code, rather than an earlier one.
-bool ComesFromTheFile(int sqlite_code) {
+bool IsRetriable(absl::StatusCode code) {
+  return code == absl::StatusCode::kAborted || code == absl::StatusCode::kUnavailable ||
+         code == absl::StatusCode::kResourceExhausted;
+}
+
+}  // namespace
+
+bool IsFileFailure(int sqlite_code) {
   switch (sqlite_code & kPrimaryMask) {
     case SQLITE_IOERR:
     case SQLITE_FULL:
@@ -55,13 +61,6 @@ bool ComesFromTheFile(int sqlite_code) {
   }
 }
 
-bool IsRetriable(absl::StatusCode code) {
-  return code == absl::StatusCode::kAborted || code == absl::StatusCode::kUnavailable ||
-         code == absl::StatusCode::kResourceExhausted;
-}
-
-}  // namespace
-
 Error ErrorFromSqlite(Connection& connection, int sqlite_code) {
   const absl::Status note = connection.file().TakeError();
   const StopReason stop = connection.TakeStopReason();
@@ -69,7 +68,7 @@ Error ErrorFromSqlite(Connection& connection, int sqlite_code) {
   error.sqlite_code = sqlite_code;
   error.code = CodeOf(sqlite_code);
   error.message = sqlite3_errmsg(connection.db());
-  if (!note.ok() && ComesFromTheFile(sqlite_code)) {
+  if (!note.ok() && IsFileFailure(sqlite_code)) {
     error.code = note.code();
     error.message = Text(error.message, ": ", note.message());
     // A volume that is full stays full, a mini-transaction that is too large stays so.

@@ -12,6 +12,9 @@ namespace sextant::sql {
 // file's and the connection's notes about it.
 Error ErrorFromSqlite(Connection& connection, int code);
 
+// The volume failed under the statement: the code comes from VolumeFile, and tells nothing of data.
+bool IsFileFailure(int sqlite_code);
+
 // An error that is not SQLite's; outcome: not committed.
 Error ErrorFromStatus(const absl::Status& status, bool is_retriable);
 

@@ -78,6 +78,13 @@ class PageVolume {
   // not block.
   using DurableCallback = std::function<void(absl::Status)>;
   virtual void WhenDurable(Lsn lsn, absl::Duration timeout, DurableCallback done) = 0;
+
+  // Calls `done` once, in the same way: OK when it is proven that at some moment after this call
+  // this node was still the one writer, so that what was read here before is the newest there was;
+  // FAILED_PRECONDITION: another one has taken over; DEADLINE_EXCEEDED, UNAVAILABLE: not proven.
+  // Whoever waits for an LSN appended after the question came in has that proof already: its
+  // acknowledgements are it.
+  virtual void WhenCurrent(absl::Duration timeout, DurableCallback done) = 0;
 };
 
 }  // namespace sextant::compute

@@ -181,10 +181,11 @@ protocol::ReadLogReply SimCluster::CarryOutRead(Host* host, const storage::LogRe
   return reply;
 }
 
-uint64_t SimCluster::OpenStream(int node, AckSink on_ack, std::function<void()> on_down) {
+uint64_t SimCluster::OpenStream(int node, AckSink on_ack, std::function<void()> on_down,
+                                AnswerSink on_answer) {
   if (!nodes_[node].is_up) return 0;
   const uint64_t id = next_token_++;
-  streams_[id] = {node, std::move(on_ack), std::move(on_down), now_, now_};
+  streams_[id] = {node, std::move(on_ack), std::move(on_down), std::move(on_answer), now_, now_};
   return id;
 }
 
@@ -223,6 +224,24 @@ void SimCluster::SendBatch(uint64_t stream, MemberAddress member, const log::Enc
     SEXTANT_CHECK(view.ok()) << view.status().ToString();
     segment.Append(*view, bytes, storage::ReplyToken(stream));
     Pump(to->second.node, member.pg);
+  });
+}
+
+void SimCluster::SendProbe(uint64_t stream, MemberAddress member,
+                           const protocol::EpochProbe& probe) {
+  After(SomeDelay(), [this, stream, member, probe] {
+    const auto to = streams_.find(stream);
+    if (to == streams_.end()) return;
+    const protocol::EpochAnswer answer{
+        .segment = probe.segment,
+        .round = probe.round,
+        .epoch = segment(to->second.node, member.pg).promised_epoch()};
+    After(SomeDelay(), [this, stream, member, answer] {
+      const auto from = streams_.find(stream);
+      if (from == streams_.end() || !from->second.on_answer) return;
+      const AnswerSink on_answer = from->second.on_answer;  // it may close the stream
+      on_answer(member, answer);
+    });
   });
 }
 

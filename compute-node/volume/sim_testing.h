@@ -40,6 +40,7 @@ struct SimFaults {
 class SimCluster {
  public:
   using AckSink = std::function<void(MemberAddress, const protocol::AppendAck&)>;
+  using AnswerSink = std::function<void(MemberAddress, const protocol::EpochAnswer&)>;
 
   SimCluster(uint64_t seed, uint32_t pg_count);
 
@@ -71,9 +72,12 @@ class SimCluster {
 
   // --- streams: in order while they last. Acknowledgements and `on_down` come through the caller's
   // functions until CloseStream. Returns 0 when the node is down.
-  uint64_t OpenStream(int node, AckSink on_ack, std::function<void()> on_down);
+  uint64_t OpenStream(int node, AckSink on_ack, std::function<void()> on_down,
+                      AnswerSink on_answer = nullptr);
   void CloseStream(uint64_t stream);
   void SendBatch(uint64_t stream, MemberAddress member, const log::EncodedBatch& batch);
+  // Out of order with batches, as in the processes.
+  void SendProbe(uint64_t stream, MemberAddress member, const protocol::EpochProbe& probe);
 
   Prng rng;
   SimFaults faults;
@@ -96,6 +100,7 @@ class SimCluster {
     int node;
     AckSink on_ack;
     std::function<void()> on_down;
+    AnswerSink on_answer;
     Instant last_down, last_up;  // latest delivery in each direction, so that order is kept
   };
 

@@ -1,7 +1,8 @@
-// Random days of a volume: writers that recover, write, lose links and nodes, die and are
-// succeeded, over real segments (sim_testing.h). Checked: nothing acknowledged is ever lost, VDL
-// never falls from one epoch to the next, what was cut off never comes back, one epoch opens for
-// one claimant, no LSN is given out twice, and mini-transactions survive whole or not at all.
+// Random days of a volume: writers that recover, write, lose links and nodes, are paused, die and
+// are succeeded, over real segments (sim_testing.h). Checked: nothing acknowledged is ever lost,
+// VDL never falls from one epoch to the next, what was cut off never comes back, one epoch opens
+// for one claimant, no LSN is given out twice, mini-transactions survive whole or not at all, and
+// nobody is told that he still is the writer when another one had opened before he asked.
 #include <map>
 #include <memory>
 #include <set>
@@ -32,14 +33,17 @@ struct History {
   Lsn highest_durable;                // highest VDL any writer had
   std::map<VolumeEpoch, Lsn> opened;  // epoch -> VDL it opened at
   uint64_t recoveries = 0, restarts = 0;
+  uint64_t proofs = 0, disproofs = 0;
 
   void Opened(const RecoveredVolume& volume) {
     EXPECT_TRUE(opened.emplace(volume.epoch, volume.vdl).second)
         << "epoch " << volume.epoch << " opened twice";
+    ++recoveries;
+    // Paused before its last answers, and succeeded meanwhile: it opens what is closed to it.
+    if (volume.epoch < opened.rbegin()->first) return;
     EXPECT_GE(volume.vdl, highest_durable) << "VDL fell";
     EXPECT_GT(volume.next_lsn, appended.empty() ? Lsn() : appended.rbegin()->first);
     highest_durable = std::max(highest_durable, volume.vdl);
-    ++recoveries;
   }
   void Durable(VolumeEpoch epoch, Lsn vdl) {
     highest_durable = std::max(highest_durable, vdl);
@@ -87,21 +91,36 @@ class Claimant {
   const Recovery& recovery() const { return *recovery_; }
   Writer& writer() { return *writer_; }
   uint64_t acked() const { return acked_; }
+  // Like SIGSTOP: what comes waits until it wakes.
+  void Pause(absl::Duration time) { asleep_until_ = cluster_->now() + time; }
+  // It never reaches these nodes: another one may hold them, or be held by them, unseen.
+  void CutOff(quorum::SlotSet nodes) { cut_off_ = nodes; }
   bool is_writing = true;
 
  private:
+  // Tokens of WhenCurrent; those of WaitDurable are LSNs.
+  static constexpr uint64_t kFirstProof = 1ull << 40;
+
   // Events outlive a claimant that dies: they hold this instead of it.
   template <typename Fn>
   auto IfAlive(Fn fn) {
-    return [alive = std::weak_ptr<bool>(alive_), fn](auto&&... args) {
-      if (!alive.expired()) fn(std::forward<decltype(args)>(args)...);
+    return [this, alive = std::weak_ptr<bool>(alive_), fn](auto... args) {
+      if (!alive.expired()) WhenAwake([fn, args...] { fn(args...); });
     };
+  }
+  void WhenAwake(std::function<void()> event) {
+    if (cluster_->now() >= asleep_until_) return event();
+    cluster_->After(asleep_until_ - cluster_->now(),
+                    [this, alive = std::weak_ptr<bool>(alive_), event = std::move(event)] {
+                      if (!alive.expired()) WhenAwake(event);
+                    });
   }
 
   void Tick() {
     if (writer_) {
       writer_->Tick(cluster_->now());
       Write();
+      Ask();
     } else {
       recovery_->Tick(cluster_->now());
     }
@@ -135,6 +154,20 @@ class Claimant {
     }
   }
 
+  // Remembers which epoch was the newest open one when it asked.
+  void Ask() {
+    if (!cluster_->rng.OneIn(2)) return;
+    asked_at_.push_back(history_->opened.rbegin()->first);
+    writer_->WhenCurrent(WaitToken(kFirstProof + asked_at_.size() - 1),
+                         cluster_->now() + absl::Milliseconds(200));
+  }
+
+  void ProofReleased(uint64_t index, const absl::Status& status) {
+    const VolumeEpoch newest = asked_at_[index];
+    if (status.ok()) EXPECT_EQ(newest, writer_->epoch()) << "told to be the writer, and was not";
+    ++(status.ok() ? history_->proofs : history_->disproofs);
+  }
+
   void Drain() {
     if (writer_) return DrainWriter();
     for (Recovery::Duty& duty : recovery_->TakeDuties()) {
@@ -151,28 +184,42 @@ class Claimant {
     for (int node = 0; node < quorum::kMembers; ++node) Connect(node);
   }
 
+  // Whether a request to the node is lost: then `answer` is called with UNAVAILABLE.
+  template <typename Answer>
+  bool IsLost(int node, Answer answer) {
+    if (!cut_off_.Contains(static_cast<quorum::Slot>(node))) return false;
+    cluster_->After(cluster_->SomeDelay(), [answer] { answer(absl::UnavailableError("cut off")); });
+    return true;
+  }
+
   void CarryOut(const Recovery::AskNode& duty) {
-    cluster_->GetStatus(SimCluster::IndexOf(duty.node),
-                        IfAlive([this, node = duty.node](absl::StatusOr<protocol::NodeStatus> r) {
-                          recovery_->NodeAnswered(node, r, cluster_->now());
-                          Drain();
-                        }));
+    const int node = SimCluster::IndexOf(duty.node);
+    const auto answer =
+        IfAlive([this, name = duty.node](const absl::StatusOr<protocol::NodeStatus>& reply) {
+          recovery_->NodeAnswered(name, reply, cluster_->now());
+          Drain();
+        });
+    if (!IsLost(node, answer)) cluster_->GetStatus(node, answer);
   }
   void CarryOut(const Recovery::RaiseEpoch& duty) {
     EXPECT_EQ(recovery_->NodeOf(duty.member), SimCluster::Names()[duty.member.slot]);
-    cluster_->RaiseEpoch(duty.member.slot, duty.request,
-                         IfAlive([this, member = duty.member](auto reply) {
-                           recovery_->EpochRaised(member, reply, cluster_->now());
-                           Drain();
-                         }));
+    const auto answer =
+        IfAlive([this, member = duty.member](const absl::StatusOr<protocol::SegmentStatus>& reply) {
+          recovery_->EpochRaised(member, reply, cluster_->now());
+          Drain();
+        });
+    if (IsLost(duty.member.slot, answer)) return;
+    cluster_->RaiseEpoch(duty.member.slot, duty.request, answer);
   }
   void CarryOut(const Recovery::ReadLog& duty) {
     protocol::ReadLogRequest request = duty.request;
     request.max_bytes = 500;  // several chunks
-    cluster_->ReadLog(duty.member.slot, request, IfAlive([this, member = duty.member](auto reply) {
-                        recovery_->LogRead(member, reply, cluster_->now());
-                        Drain();
-                      }));
+    const auto answer =
+        IfAlive([this, member = duty.member](const absl::StatusOr<protocol::ReadLogReply>& reply) {
+          recovery_->LogRead(member, reply, cluster_->now());
+          Drain();
+        });
+    if (!IsLost(duty.member.slot, answer)) cluster_->ReadLog(duty.member.slot, request, answer);
   }
   void CarryOut(const Recovery::SendBatch& duty) {
     uint64_t& stream = streams_[duty.member.slot];
@@ -188,12 +235,17 @@ class Claimant {
   }
 
   void Connect(int node) {
+    if (cut_off_.Contains(static_cast<quorum::Slot>(node))) return;
     const uint64_t stream = cluster_->OpenStream(
         node, IfAlive([this](MemberAddress member, const protocol::AppendAck& ack) {
           writer_->Acked(member, ack);
           Drain();
         }),
-        IfAlive([this, node] { Disconnected(node); }));
+        IfAlive([this, node] { Disconnected(node); }),
+        IfAlive([this](MemberAddress member, const protocol::EpochAnswer& answer) {
+          writer_->EpochAnswered(member, answer);
+          Drain();
+        }));
     if (stream == 0) return Reconnect(node);
     streams_[node] = stream;
     cluster_->GetStatus(
@@ -234,7 +286,15 @@ class Claimant {
         cluster_->SendBatch(streams_[send.member.slot], send.member, send.batch);
       }
     }
+    for (const WriterOutput::Probe& probe : out.probes) {
+      cluster_->SendProbe(streams_[probe.member.slot], probe.member, probe.probe);
+    }
     for (const WriterOutput::Release& release : out.releases) {
+      if (release.wait.value() >= kFirstProof) {
+        EXPECT_FALSE(absl::IsResourceExhausted(release.status)) << release.status;
+        ProofReleased(release.wait.value() - kFirstProof, release.status);
+        continue;
+      }
       const Lsn lsn(release.wait.value());
       if (!release.status.ok()) {
         EXPECT_TRUE(absl::IsDeadlineExceeded(release.status) ||
@@ -272,6 +332,9 @@ class Claimant {
   std::unique_ptr<Writer> writer_;
   std::vector<uint64_t> streams_;  // by node, 0 when down
   uint64_t acked_ = 0;
+  std::vector<VolumeEpoch> asked_at_;
+  Instant asleep_until_;
+  quorum::SlotSet cut_off_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
@@ -316,6 +379,10 @@ class Day {
   std::unique_ptr<Claimant> NewClaimant() {
     auto claimant =
         std::make_unique<Claimant>(&cluster_, &history_, WriterId(next_writer_++), options_);
+    if (!is_evening_ && cluster_.rng.OneIn(2)) {
+      const int first = static_cast<int>(cluster_.rng.Below(quorum::kMembers));
+      claimant->CutOff({first, static_cast<int>(cluster_.rng.Below(quorum::kMembers))});
+    }
     claimant->Start();
     return claimant;
   }
@@ -324,6 +391,10 @@ class Day {
     std::erase_if(claimants_, [](const auto& claimant) { return claimant->is_over(); });
     if (!claimants_.empty() && cluster_.rng.OneIn(3)) {
       claimants_.erase(claimants_.begin() + cluster_.rng.Below(claimants_.size()));
+    }
+    if (!claimants_.empty() && cluster_.rng.OneIn(3)) {
+      claimants_[cluster_.rng.Below(claimants_.size())]->Pause(
+          absl::Milliseconds(cluster_.rng.Between(10, 150)));
     }
     if (claimants_.empty() || (claimants_.size() < 3 && cluster_.rng.OneIn(3))) {
       claimants_.push_back(NewClaimant());
@@ -339,6 +410,7 @@ class Day {
 
   // Faults end: a last claimant must open, and commit.
   void Evening() {
+    is_evening_ = true;
     claimants_.clear();
     cluster_.faults = {};
     for (int node = 0; node < quorum::kMembers; ++node) cluster_.Restart(node);
@@ -411,6 +483,7 @@ class Day {
   History history_;
   std::vector<std::unique_ptr<Claimant>> claimants_;
   std::unique_ptr<Claimant> last_;
+  bool is_evening_ = false;
   uint64_t next_writer_ = 1;
 };
 
@@ -420,7 +493,7 @@ TEST(VolumeSim, ManyDays) {
   const char* days = std::getenv("SEXTANT_DAYS");
   const uint64_t many = days != nullptr ? std::strtoull(days, nullptr, 10) : 400;
   const uint64_t count = only != nullptr ? 1 : many;
-  uint64_t acked = 0, recoveries = 0, annulled = 0;
+  uint64_t acked = 0, recoveries = 0, annulled = 0, proofs = 0, disproofs = 0;
   for (uint64_t seed = first; seed < first + count; ++seed) {
     SCOPED_TRACE(Text("replay with SEXTANT_SEED=", seed));
     Day day(seed);
@@ -428,6 +501,8 @@ TEST(VolumeSim, ManyDays) {
     ASSERT_FALSE(HasFailure());
     acked += day.history().acked.size();
     recoveries += day.history().recoveries;
+    proofs += day.history().proofs;
+    disproofs += day.history().disproofs;
     for (const auto& [lsn, record] : day.history().appended) {
       annulled += day.history().IsAnnulled(lsn, record);
     }
@@ -439,6 +514,8 @@ TEST(VolumeSim, ManyDays) {
     EXPECT_GT(acked, 100 * count / 10);
     EXPECT_GT(recoveries, 2 * count);
     EXPECT_GT(annulled, count);
+    EXPECT_GT(proofs, 10 * count);
+    EXPECT_GT(disproofs, count / 10);
   }
 }
 

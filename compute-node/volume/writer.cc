@@ -44,6 +44,7 @@ Writer::Writer(RecoveredVolume volume, WriterOptions options)
                 SlotCounts(volume_.memberships), options.retry_interval),
       durability_(volume_.vdl, volume_.pg_tails),
       commits_(options.max_waits),
+      guard_(volume_.epoch, quorum::QuorumSets(), options.max_waits),
       read_points_(volume_.vdl),
       head_tails_(volume_.pg_tails),
       durable_tails_(volume_.pg_tails),
@@ -139,6 +140,40 @@ void Writer::WaitDurable(Lsn lsn, WaitToken wait, Instant deadline) {
   if (!parked.ok()) output_.releases.push_back({wait, std::move(parked)});
 }
 
+void Writer::WhenCurrent(WaitToken wait, Instant deadline) {
+  ++counters_.proofs;
+  absl::Status parked = is_fenced_ ? FencedError(volume_.epoch) : guard_.Park(wait, deadline);
+  if (!parked.ok()) output_.releases.push_back({wait, std::move(parked)});
+}
+
+void Writer::EpochAnswered(MemberAddress member, const protocol::EpochAnswer& answer) {
+  if (is_fenced_ || answer.segment != SegmentId{volume_.descriptor.volume, member.pg}) return;
+  if (answer.epoch > volume_.epoch) return Fence();
+  if (MayProve(member)) guard_.Answered(member.slot, answer, &output_.releases);
+}
+
+void Writer::ReadFenced() { Fence(); }
+
+// One that has answered for this writer's claim and has not been away since, nor come back with
+// less than it acknowledged: what forgets its log may forget a promise.
+bool Writer::MayProve(MemberAddress member) const {
+  return member.pg == kGuardPg && sessions_.IsUp(member) &&
+         acks_[kGuardPg.value()].IsCounted(member.slot);
+}
+
+void Writer::TakeProbes() {
+  const quorum::SlotSet slots = guard_.TakeProbes();
+  if (slots == quorum::SlotSet()) return;
+  counters_.proof_rounds = guard_.round();
+  const size_t count = volume_.memberships[kGuardPg.value()].members.size();
+  for (size_t i = 0; i < count; ++i) {
+    const MemberAddress member{kGuardPg, static_cast<quorum::Slot>(i)};
+    if (!slots.Contains(member.slot) || !MayProve(member)) continue;
+    const SegmentId segment{volume_.descriptor.volume, kGuardPg};
+    output_.probes.push_back({member, {.segment = segment, .round = guard_.round()}});
+  }
+}
+
 void Writer::Fence() {
   if (is_fenced_) return;
   is_fenced_ = true;
@@ -148,6 +183,7 @@ void Writer::Fence() {
   commits_.ReleaseAll(absl::FailedPreconditionError(
                           Text("outcome unknown: ", FencedError(volume_.epoch).message())),
                       &output_.releases);
+  guard_.ReleaseAll(FencedError(volume_.epoch), &output_.releases);
 }
 
 void Writer::OpenReadPoint(Lsn lsn) { read_points_.Open(lsn); }
@@ -156,6 +192,7 @@ void Writer::CloseReadPoint(Lsn lsn) { read_points_.Close(lsn); }
 void Writer::Tick(Instant now) {
   now_ = std::max(now_, now);
   commits_.Expire(now_, &output_.releases);
+  guard_.Expire(now_, &output_.releases);
   if (is_fenced_) return;
   for (MemberAddress member : sessions_.TakeDue(now_)) {
     if (sessions_.state(member) == MemberState::kRaisingEpoch) {
@@ -203,6 +240,7 @@ void Writer::SendHeartbeats() {
 }
 
 WriterOutput Writer::TakeOutput() {
+  TakeProbes();
   std::vector<BatchSend> sends = shipper_.TakeSends();
   counters_.sends += sends.size();
   for (const BatchSend& send : sends) counters_.sent_bytes += send.batch.bytes->size();

@@ -3,8 +3,9 @@
 //
 // It composes the parts, one file each, cut by watermark: LsnAllocator (LAL), LogBuffer (back
 // links, boxcarring), Shipper (per member: what to send and resend), AckTracker (PGCL),
-// DurabilityTracker (VCL, VDL), CommitQueue (who waits for which LSN), ReadPoints (PGMRPL). It owns
-// no thread, clock or socket; docs/PROTOCOL.md sections "Watermarks" and "Commit".
+// DurabilityTracker (VCL, VDL), CommitQueue (who waits for which LSN), ReadPoints (PGMRPL),
+// EpochGuard (proof that this is still the writer). It owns no thread, clock or socket;
+// docs/PROTOCOL.md sections "Watermarks" and "Commit".
 //
 // Invariants: VDL never falls; VDL <= VCL <= head; head <= max(VDL, U) + LAL, U being the upper end
 // of the truncation that opened this epoch; no wait is released with OK below its LSN; nothing but
@@ -30,6 +31,7 @@
 #include "compute-node/volume/ack_tracker.h"
 #include "compute-node/volume/commit_queue.h"
 #include "compute-node/volume/durability_tracker.h"
+#include "compute-node/volume/epoch_guard.h"
 #include "compute-node/volume/log_buffer.h"
 #include "compute-node/volume/lsn_allocator.h"
 #include "compute-node/volume/member_sessions.h"
@@ -92,6 +94,7 @@ struct WriterCounters {                            // since start
   uint64_t mtrs = 0, records = 0, redo_bytes = 0;  // redo_bytes: encoded records, one copy
   uint64_t batches = 0, heartbeats = 0;            // sealed, once for all members
   uint64_t sends = 0, sent_bytes = 0;              // to members
+  uint64_t proofs = 0, proof_rounds = 0;           // WhenCurrent asked for; rounds of probes
 };
 
 // Duties. Order: send to one member in the order given.
@@ -101,8 +104,13 @@ struct WriterOutput {
     MemberAddress member;
     protocol::RaiseEpochRequest request;
   };
+  struct Probe {
+    MemberAddress member;
+    protocol::EpochProbe probe;
+  };
   using Release = WaitRelease;
   std::vector<RaiseEpoch> raise_epochs;
+  std::vector<Probe> probes;
   std::vector<Send> sends;
   std::vector<Release> releases;
 };
@@ -125,6 +133,15 @@ class Writer {
   // --- waiting for durability
   // RESOURCE_EXHAUSTED at once when max_waits are parked already.
   void WaitDurable(Lsn lsn, WaitToken wait, Instant deadline);
+
+  // --- being the one writer. Released with OK once it is proven that at some moment after this
+  // call no newer epoch was open; FAILED_PRECONDITION: fenced; DEADLINE_EXCEEDED: too few members
+  // answered. RESOURCE_EXHAUSTED at once when max_waits are parked.
+  void WhenCurrent(WaitToken wait, Instant deadline);
+  // A member's answer to a probe.
+  void EpochAnswered(MemberAddress member, const protocol::EpochAnswer& answer);
+  // A segment refused a read of this epoch, for it has promised a newer one.
+  void ReadFenced();
 
   // --- members. `status` is what the segment said when its node's stream came up.
   void MemberUp(MemberAddress member, const protocol::SegmentStatus& status);
@@ -173,6 +190,8 @@ class Writer {
   void Fence();
   void SendHeartbeats();
   void AskMembersBehind();
+  void TakeProbes();
+  bool MayProve(MemberAddress member) const;
 
   RecoveredVolume volume_;
   WriterOptions options_;
@@ -186,6 +205,7 @@ class Writer {
   std::vector<AckTracker> acks_;  // by PG
   DurabilityTracker durability_;
   CommitQueue commits_;
+  EpochGuard guard_;
   ReadPoints read_points_;
   PgTails head_tails_;
   PgTails durable_tails_;

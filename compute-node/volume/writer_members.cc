@@ -45,6 +45,7 @@ void Writer::Stream(MemberAddress member, Lsn scl) {
   acks_[member.pg.value()].Connected(member.slot, scl);
   shipper_.Start(member, scl);
   last_sent_[member.pg.value()].is_owed = true;
+  if (member.pg == kGuardPg) guard_.AskAgain(member.slot);
   CountScl(member, scl);
 }
 

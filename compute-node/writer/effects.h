@@ -16,6 +16,7 @@ class WriterVolume::Effects {
   explicit Effects(WriterVolume* volume) : volume_(*volume) {}
 
   void Flush(NodeIndex node) { flush_ |= 1u << node.value(); }
+  void Probe(NodeIndex node, protocol::EpochProbe probe) { probes_.push_back({node, probe}); }
   void Raise(WriterOutput::RaiseEpoch raise) { raises_.push_back(std::move(raise)); }
   void Release(WaitTable::Wait wait, absl::Status status) {
     releases_.push_back({std::move(wait), std::move(status)});
@@ -29,6 +30,7 @@ class WriterVolume::Effects {
     for (uint32_t node = 0; flush_ >> node; ++node) {
       if (flush_ >> node & 1) volume_.nodes_[node]->outbox.Flush();
     }
+    for (const auto& [node, probe] : probes_) volume_.nodes_[node.value()]->peer->SendProbe(probe);
     RunReleases();
     for (Opening::Duty& duty : duties_) volume_.Perform(std::move(duty));
     for (const WriterOutput::RaiseEpoch& raise : raises_) volume_.PerformRaise(raise);
@@ -48,7 +50,7 @@ class WriterVolume::Effects {
     if (releases_.empty()) return;
     const Instant now = rpc::SteadyNow();
     for (Released& released : releases_) {
-      if (released.status.ok() && volume_.options_.on_durable) {
+      if (released.wait.is_commit && released.status.ok() && volume_.options_.on_durable) {
         volume_.options_.on_durable(now - released.wait.since);
       }
       released.wait.done(std::move(released.status));
@@ -57,6 +59,7 @@ class WriterVolume::Effects {
 
   WriterVolume& volume_;
   uint32_t flush_ = 0;  // bit by NodeIndex
+  absl::InlinedVector<std::pair<NodeIndex, protocol::EpochProbe>, 8> probes_;
   absl::InlinedVector<Released, 4> releases_;
   std::vector<Opening::Duty> duties_;
   std::vector<WriterOutput::RaiseEpoch> raises_;

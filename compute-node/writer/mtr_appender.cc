@@ -60,6 +60,7 @@ class PendingAppend : public std::enable_shared_from_this<PendingAppend> {
         edits_(std::move(edits)),
         timeout_(timeout),
         appended_(std::move(appended)),
+        head_before_(volume->head()),
         bases_(edits_.size()) {}
 
   void Start() {
@@ -112,7 +113,13 @@ class PendingAppend : public std::enable_shared_from_this<PendingAppend> {
       std::string after = Apply(edits_[i], (*bases_[i])->bytes);
       writes.push_back({edits_[i].page, *std::move(bases_[i]), std::move(after)});
     }
-    Finish(volume_.Append(std::move(writes)));
+    const absl::StatusOr<Lsn> lsn = volume_.Append(std::move(writes));
+    if (!lsn.ok() || *lsn > head_before_) return Finish(lsn);
+    // Nothing was to be changed, as far as the pages here tell: they must be the newest.
+    ticket_.Release();
+    volume_.WhenCurrent(timeout_, [self = shared_from_this(), lsn](const absl::Status& current) {
+      self->Finish(current.ok() ? lsn : current);
+    });
   }
 
   void Finish(absl::StatusOr<Lsn> result) {
@@ -125,6 +132,7 @@ class PendingAppend : public std::enable_shared_from_this<PendingAppend> {
   const std::vector<PageEdit> edits_;
   const absl::Duration timeout_;
   MtrAppender::Appended appended_;
+  const Lsn head_before_;
   WriteTicket ticket_;
   std::unique_ptr<ReadView> view_;
   std::vector<absl::StatusOr<PageRef>> bases_;

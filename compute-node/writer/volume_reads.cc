@@ -98,6 +98,7 @@ void VolumeReads::StartFetch(PgId pg, std::vector<PageNo> pages, Lsn at) {
 void VolumeReads::FetchDone(const Fetch& fetch, absl::StatusOr<protocol::ReadPagesReply> reply) {
   source_.EndRead(fetch.grant);
   source_.Fetched(rpc::SteadyNow() - fetch.since);
+  if (absl::IsFailedPrecondition(reply.status())) source_.Fenced();
   for (size_t i = 0; i < fetch.pages.size(); ++i) {
     if (!reply.ok()) {
       PageDone(fetch, fetch.pages[i], reply.status());

@@ -42,6 +42,8 @@ class ReadSource {
   virtual std::vector<NodeIndex> CompleteNodes(const ReadGrant& grant) = 0;
   // Observes how long a fetch took; for metrics.
   virtual void Fetched(absl::Duration latency) = 0;
+  // A segment has promised a newer epoch than the grant's.
+  virtual void Fenced() = 0;
 };
 
 class VolumeReads {

@@ -16,6 +16,7 @@ class WaitTable {
   struct Wait {
     PageVolume::DurableCallback done;
     Instant since;
+    bool is_commit = true;  // waits for VDL; otherwise for proof of being the writer
   };
 
   WaitToken Park(Wait wait) {

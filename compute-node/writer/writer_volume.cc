@@ -107,7 +107,8 @@ void WriterVolume::Start(std::function<void(VolumePhase)> on_phase) {
     nodes_[i]->peer->OpenStream(
         {[this, node] { NodeUp(node); },
          [this, node](const protocol::AppendAck& ack) { NodeAcked(node, ack); },
-         [this, node](const absl::Status& why) { NodeDown(node, why); }});
+         [this, node](const absl::Status& why) { NodeDown(node, why); },
+         [this, node](const protocol::EpochAnswer& answer) { NodeAnswered(node, answer); }});
   }
   Effects effects(this);
   {
@@ -160,6 +161,9 @@ void WriterVolume::Settle(Effects* effects) {
     const NodeIndex node = NodeOf(send.member);
     nodes_[node.value()]->outbox.Enqueue(std::move(send.batch));
     effects->Flush(node);
+  }
+  for (const WriterOutput::Probe& probe : output.probes) {
+    effects->Probe(NodeOf(probe.member), probe.probe);
   }
   for (WriterOutput::RaiseEpoch& raise : output.raise_epochs) effects->Raise(std::move(raise));
   for (WriterOutput::Release& release : output.releases) {
@@ -280,7 +284,9 @@ void WriterVolume::Shutdown() {
   }
   for (WaitTable::Wait& wait : waits) {
     wait.done(absl::UnavailableError(
-        "outcome unknown: this node is shutting down before the commit was acknowledged"));
+        wait.is_commit
+            ? "outcome unknown: this node is shutting down before the commit was acknowledged"
+            : "this node is shutting down"));
   }
 }
 

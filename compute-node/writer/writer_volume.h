@@ -123,6 +123,7 @@ class WriterVolume final : public PageVolume, private ReadSource {
   absl::Status CheckAppend(uint64_t bytes, const std::vector<PageNo>& pages) const override;
   absl::StatusOr<Lsn> Append(std::vector<PageWrite> writes) override;
   void WhenDurable(Lsn lsn, absl::Duration timeout, DurableCallback done) override;
+  void WhenCurrent(absl::Duration timeout, DurableCallback done) override;
 
  private:
   class View;
@@ -162,6 +163,7 @@ class WriterVolume final : public PageVolume, private ReadSource {
   void NodeUp(NodeIndex node);
   void NodeDown(NodeIndex node, const absl::Status& why);
   void NodeAcked(NodeIndex node, const protocol::AppendAck& ack);
+  void NodeAnswered(NodeIndex node, const protocol::EpochAnswer& answer);
   void AskForMembers(NodeIndex node, uint64_t connection);
   void MembersAnswered(NodeIndex node, uint64_t connection,
                        const absl::StatusOr<protocol::NodeStatus>& reply);
@@ -174,6 +176,10 @@ class WriterVolume final : public PageVolume, private ReadSource {
   void EndRead(const ReadGrant& grant) override;
   std::vector<NodeIndex> CompleteNodes(const ReadGrant& grant) override;
   void Fetched(absl::Duration latency) override;
+  void Fenced() override;
+  // Parks `done` and lets `ask` put the question to the writer's machine.
+  void Wait(DurableCallback done, bool is_commit,
+            const std::function<void(WaitToken, Instant now)>& ask);
   Lsn LowestPoint() const;
   void OpenPoint(Lsn lsn);
   void ClosePoint(Lsn lsn);

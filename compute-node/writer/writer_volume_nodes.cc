@@ -84,6 +84,20 @@ void WriterVolume::NodeAcked(NodeIndex index, const protocol::AppendAck& ack) {
   effects.Run();
 }
 
+void WriterVolume::NodeAnswered(NodeIndex index, const protocol::EpochAnswer& answer) {
+  Effects effects(this);
+  {
+    std::lock_guard lock(mutex_);
+    if (is_shut_down_ || !writer_) return;
+    const PgId pg = answer.segment.pg;
+    const Node& node = *nodes_[index.value()];
+    if (pg.value() >= node.slots.size() || !node.slots[pg.value()]) return;
+    writer_->EpochAnswered({pg, *node.slots[pg.value()]}, answer);
+    Settle(&effects);
+  }
+  effects.Run();
+}
+
 // A stream is of use once the segments at its end have said where they stand.
 void WriterVolume::AskForMembers(NodeIndex index, uint64_t connection) {
   nodes_[index.value()]->peer->GetStatus(

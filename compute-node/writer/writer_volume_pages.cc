@@ -204,8 +204,31 @@ absl::StatusOr<Lsn> WriterVolume::AppendPrepared(PreparedAppend* append) {
   return commit_lsn;
 }
 
+// A segment's answer to a read tells as much as a refused batch: another writer has the volume.
+void WriterVolume::Fenced() {
+  Effects effects(this);
+  {
+    std::lock_guard lock(mutex_);
+    if (is_shut_down_) return;
+    writer_->ReadFenced();
+    Settle(&effects);
+  }
+  effects.Run();
+}
+
 void WriterVolume::WhenDurable(Lsn lsn, absl::Duration timeout, DurableCallback done) {
   if (lsn <= vdl()) return done(absl::OkStatus());
+  Wait(std::move(done), /*is_commit=*/true,
+       [&](WaitToken token, Instant now) { writer_->WaitDurable(lsn, token, now + timeout); });
+}
+
+void WriterVolume::WhenCurrent(absl::Duration timeout, DurableCallback done) {
+  Wait(std::move(done), /*is_commit=*/false,
+       [&](WaitToken token, Instant now) { writer_->WhenCurrent(token, now + timeout); });
+}
+
+void WriterVolume::Wait(DurableCallback done, bool is_commit,
+                        const std::function<void(WaitToken, Instant now)>& ask) {
   Effects effects(this);
   absl::Status refusal;
   {
@@ -214,8 +237,7 @@ void WriterVolume::WhenDurable(Lsn lsn, absl::Duration timeout, DurableCallback 
       refusal = absl::UnavailableError(WhyNotOpen());
     } else {
       const Instant now = rpc::SteadyNow();
-      const WaitToken token = waits_.Park({std::move(done), now});
-      writer_->WaitDurable(lsn, token, now + timeout);
+      ask(waits_.Park({std::move(done), now, is_commit}), now);
       Settle(&effects);
     }
   }
@@ -255,7 +277,8 @@ absl::StatusOr<protocol::ReadLogReply> WriterVolume::ReadLog(PgId pg, Lsn after,
                                           promise->set_value(std::move(reply));
                                         });
     absl::StatusOr<protocol::ReadLogReply> reply = future.get();
-    if (reply.ok() || reply.status().code() == absl::StatusCode::kFailedPrecondition) return reply;
+    if (absl::IsFailedPrecondition(reply.status())) Fenced();
+    if (reply.ok() || absl::IsFailedPrecondition(reply.status())) return reply;
     last = reply.status();
   }
   return last;

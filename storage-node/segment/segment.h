@@ -175,6 +175,8 @@ class Segment {
   // `after`, LSN order, about `max_bytes` of them. scl is not given.
   LogReadPlan PlanScrub(Lsn after, uint64_t max_bytes) const;
   protocol::SegmentStatus Status() const;
+  // The promise as it binds now, durable or not: nothing of a lower epoch is taken in any more.
+  VolumeEpoch promised_epoch() const { return fence_.epoch(); }
   // Records are missing that were announced durable, or below others that are held.
   bool HasGap() const { return log_.scl() < told_.pg_lsn_at_vdl || log_.records_ahead() > 0; }
   const SegmentState& state() const { return state_; }

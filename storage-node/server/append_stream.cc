@@ -42,36 +42,46 @@ std::string Tail(const std::vector<grpc::Slice>& slices, size_t skip, size_t siz
   return tail;
 }
 
-grpc::ByteBuffer EncodeAcks(const std::vector<protocol::AppendAck>& acks) {
+grpc::ByteBuffer EncodeResponse(const std::vector<protocol::AppendAck>& acks,
+                                const std::vector<protocol::EpochAnswer>& answers) {
   v1::AppendResponse response;
   for (const protocol::AppendAck& ack : acks) rpc::ToProto(ack, response.add_acks());
+  for (const protocol::EpochAnswer& answer : answers) {
+    rpc::ToProto(answer, response.add_answers());
+  }
   const grpc::Slice slice(response.SerializeAsString());
   return grpc::ByteBuffer(&slice, 1);
 }
 
 }  // namespace
 
-absl::StatusOr<std::shared_ptr<const std::string>> ParseAppendRequest(
-    const grpc::ByteBuffer& request) {
+absl::StatusOr<ParsedAppend> ParseAppendRequest(const grpc::ByteBuffer& request) {
   std::vector<grpc::Slice> slices;
   if (!request.Dump(&slices).ok()) return absl::InvalidArgumentError("unreadable append request");
-  // What every sender writes: the one field and nothing else.
+  // A batch as every sender writes it: the one field and nothing else.
   const std::string head = Head(slices, 1 + 10);
   std::string_view rest = head;
   uint64_t size = 0;
   if (!rest.empty() && rest[0] == kBatchTag) {
     rest.remove_prefix(1);
     if (GetVarint(&rest, &size) && head.size() - rest.size() + size == request.Length()) {
-      return std::make_shared<const std::string>(Tail(slices, head.size() - rest.size(), size));
+      return ParsedAppend{
+          std::make_shared<std::string>(Tail(slices, head.size() - rest.size(), size)), {}};
     }
   }
-  // Legal protobuf all the same: unknown fields, or no batch.
+  // Probes, or legal protobuf all the same: unknown fields, or nothing at all.
   v1::AppendRequest parsed;
   if (!parsed.ParseFromString(Tail(slices, 0, request.Length()))) {
     return absl::InvalidArgumentError("malformed append request");
   }
-  return std::shared_ptr<const std::string>(
-      std::make_shared<std::string>(std::move(*parsed.mutable_batch())));
+  ParsedAppend append;
+  for (const v1::EpochProbe& probe : parsed.probes()) {
+    append.probes.push_back(rpc::FromProto(probe));
+  }
+  if (append.probes.empty() || !parsed.batch().empty()) {
+    append.batch = std::make_shared<std::string>(std::move(*parsed.mutable_batch()));
+  }
+  return append;
 }
 
 // --- the set of open streams
@@ -97,7 +107,8 @@ void AppendStreams::EndAll() {
 
 // --- one stream
 
-AppendReactor::AppendReactor(StorageNode* node, AppendStreams* streams) : streams_(streams) {
+AppendReactor::AppendReactor(StorageNode* node, AppendStreams* streams)
+    : node_(node), streams_(streams) {
   if (!streams_->Add(this)) {
     End(rpc::ToGrpc(absl::UnavailableError("the storage node is stopping")));
     return;
@@ -117,17 +128,18 @@ void AppendReactor::End(grpc::Status status) {
 
 void AppendReactor::OnReadDone(bool ok) {
   if (!ok) return End(grpc::Status::OK);  // the peer is done, or gone
-  auto batch = ParseAppendRequest(request_);
+  auto append = ParseAppendRequest(request_);
   request_.Clear();
-  if (!batch.ok()) return End(rpc::ToGrpc(batch.status()));
-  stream_->Append(*std::move(batch));
+  if (!append.ok()) return End(rpc::ToGrpc(append.status()));
+  Answer(append->probes);
+  if (append->batch != nullptr) stream_->Append(std::move(append->batch));
   ReadNext();
 }
 
 void AppendReactor::ReadNext() {
   std::lock_guard<std::mutex> lock(mutex_);
   if (is_ended_) return;
-  is_reading_paused_ = waiting_.size() >= kMaxWaitingAcks;
+  is_reading_paused_ = waiting_.size() + answers_.size() >= kMaxWaitingAcks;
   if (!is_reading_paused_) StartRead(&request_);
 }
 
@@ -147,10 +159,22 @@ void AppendReactor::Send(std::vector<protocol::AppendAck> acks) {
   if (!is_writing_ && !waiting_.empty()) WriteNext();
 }
 
+void AppendReactor::Answer(const std::vector<protocol::EpochProbe>& probes) {
+  for (const protocol::EpochProbe& probe : probes) {
+    const protocol::EpochAnswer answer = node_->AnswerProbe(probe);
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (is_ended_) return;
+    std::erase_if(answers_, [&](const auto& older) { return older.segment == answer.segment; });
+    answers_.push_back(answer);
+    if (!is_writing_) WriteNext();
+  }
+}
+
 void AppendReactor::WriteNext() {
   is_writing_ = true;
-  response_ = EncodeAcks(waiting_);
+  response_ = EncodeResponse(waiting_, answers_);
   waiting_.clear();
+  answers_.clear();
   StartWrite(&response_);
 }
 
@@ -162,7 +186,7 @@ void AppendReactor::OnWriteDone(bool ok) {
     return;
   }
   if (!ok) return;  // the call is over: OnCancel or the read says so
-  if (!waiting_.empty()) WriteNext();
+  if (!waiting_.empty() || !answers_.empty()) WriteNext();
   if (std::exchange(is_reading_paused_, false)) StartRead(&request_);
 }
 

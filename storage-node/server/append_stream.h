@@ -2,7 +2,8 @@
 //
 // At most one read and one write are under way. Acks that come while a write is under way wait and
 // leave together in the next message; acks of one segment are cumulative, so only the newest waits.
-// A peer that does not read its acks is not read from either.
+// A peer that does not read its acks is not read from either. Probes are answered where they are
+// read, so that no disk delays them.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -19,9 +20,13 @@
 
 namespace sextant::storage {
 
-// The batch of an AppendRequest, copied once. INVALID_ARGUMENT: not an AppendRequest.
-absl::StatusOr<std::shared_ptr<const std::string>> ParseAppendRequest(
-    const grpc::ByteBuffer& request);
+// What an AppendRequest brings. The batch is copied once; null where there are probes instead.
+struct ParsedAppend {
+  std::shared_ptr<const std::string> batch;
+  std::vector<protocol::EpochProbe> probes;
+};
+// INVALID_ARGUMENT: not an AppendRequest.
+absl::StatusOr<ParsedAppend> ParseAppendRequest(const grpc::ByteBuffer& request);
 
 class AppendReactor;
 
@@ -54,16 +59,19 @@ class AppendReactor : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::Byt
 
  private:
   void Send(std::vector<protocol::AppendAck> acks);
+  void Answer(const std::vector<protocol::EpochProbe>& probes);
   void ReadNext();
   void WriteNext();  // with mutex_ held
 
+  StorageNode* const node_;
   AppendStreams* const streams_;
   std::unique_ptr<StorageNode::AppendStream> stream_;
   grpc::ByteBuffer request_;   // of the read under way
   grpc::ByteBuffer response_;  // of the write under way
 
   std::mutex mutex_;
-  std::vector<protocol::AppendAck> waiting_;  // guarded by mutex_, as is all below
+  std::vector<protocol::AppendAck> waiting_;    // guarded by mutex_, as is all below
+  std::vector<protocol::EpochAnswer> answers_;  // likewise, the newest of each segment
   bool is_writing_ = false;
   bool is_reading_paused_ = false;
   bool is_ended_ = false;

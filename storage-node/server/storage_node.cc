@@ -46,6 +46,7 @@ class StorageNodeImpl : public StorageNode {
   absl::Status Load();
 
   std::unique_ptr<AppendStream> OpenStream(AckSink sink) override;
+  protocol::EpochAnswer AnswerProbe(const protocol::EpochProbe& probe) const override;
   void RaiseEpoch(const protocol::RaiseEpochRequest& request,
                   std::function<void(absl::StatusOr<protocol::SegmentStatus>)> done) override;
   absl::StatusOr<protocol::SegmentStatus> CreateSegment(
@@ -181,6 +182,15 @@ void StorageNodeImpl::Refuse(ReplyToken from, SegmentId segment, absl::Status wh
     ack.scl = status.scl;
   }
   answers_.DeliverAcks({{from, std::move(ack)}});
+}
+
+protocol::EpochAnswer StorageNodeImpl::AnswerProbe(const protocol::EpochProbe& probe) const {
+  protocol::EpochAnswer answer{.segment = probe.segment, .round = probe.round};
+  if (SegmentSlot* slot = Find(probe.segment)) {
+    std::lock_guard<std::mutex> lock(slot->mutex);
+    answer.epoch = slot->segment.promised_epoch();
+  }
+  return answer;
 }
 
 void StorageNodeImpl::RaiseEpoch(

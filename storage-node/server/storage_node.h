@@ -66,6 +66,10 @@ class StorageNode {
   using AckSink = std::function<void(std::vector<protocol::AppendAck>)>;
   virtual std::unique_ptr<AppendStream> OpenStream(AckSink sink) = 0;
 
+  // Which epoch the segment has promised, now. Waits for nothing but the segment's lock: not for
+  // the disk, nor for batches that wait for it.
+  virtual protocol::EpochAnswer AnswerProbe(const protocol::EpochProbe& probe) const = 0;
+
   virtual void RaiseEpoch(const protocol::RaiseEpochRequest& request,
                           std::function<void(absl::StatusOr<protocol::SegmentStatus>)> done) = 0;
   // These block for the disk.

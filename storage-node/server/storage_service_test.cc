@@ -107,6 +107,28 @@ TEST_F(StorageServiceTest, AppendsAndReadsBack) {
   EXPECT_EQ(records->records, chain_.records());
 }
 
+TEST_F(StorageServiceTest, AnswersProbesWithThePromisedEpoch) {
+  grpc::ClientContext context;
+  const auto stream = stub_->Append(&context);
+  const auto ask = [&](SegmentId segment, uint64_t round) {
+    v1::AppendRequest request;
+    rpc::ToProto({.segment = segment, .round = round}, request.add_probes());
+    EXPECT_TRUE(stream->Write(request));
+    v1::AppendResponse response;
+    EXPECT_TRUE(stream->Read(&response));
+    EXPECT_EQ(response.answers_size(), 1);
+    EXPECT_EQ(response.acks_size(), 0);
+    const protocol::EpochAnswer answer = rpc::FromProto(response.answers(0));
+    EXPECT_EQ(answer.segment, segment);
+    EXPECT_EQ(answer.round, round);
+    return answer.epoch;
+  };
+  EXPECT_EQ(ask(kSegment, 1), VolumeEpoch(1));
+  ASSERT_OK(Raise(node_.get(), kSegment, 5));
+  EXPECT_EQ(ask(kSegment, 2), VolumeEpoch(5));
+  EXPECT_EQ(ask({VolumeId(99), kPg}, 3), VolumeEpoch(0));  // no such segment
+}
+
 TEST_F(StorageServiceTest, ManyBatchesOnOneStream) {
   grpc::ClientContext context;
   const auto stream = stub_->Append(&context);
@@ -210,15 +232,30 @@ TEST(ParseAppendRequestTest, TakesEveryLegalForm) {
     v1::AppendRequest request;
     request.set_batch(std::string(size, 'x'));
     const std::string bytes = request.SerializeAsString();
-    const std::string odd = bytes + "\x10\x05";  // a field of some later version
+    const std::string odd = bytes + "\x50\x05";  // a field of some later version
     for (const size_t piece : {size_t{1}, size_t{7}, size_t{100'000}}) {
       if (size > 1000 && piece == 1) continue;
       for (const std::string& form : {bytes, odd}) {
-        const auto batch = ParseAppendRequest(InPieces(form, piece));
-        ASSERT_OK(batch);
-        EXPECT_EQ(**batch, request.batch());
+        const auto append = ParseAppendRequest(InPieces(form, piece));
+        ASSERT_OK(append);
+        EXPECT_EQ(*append->batch, request.batch());
+        EXPECT_TRUE(append->probes.empty());
       }
     }
+  }
+}
+
+TEST(ParseAppendRequestTest, TakesProbesWithAndWithoutABatch) {
+  v1::AppendRequest request;
+  rpc::ToProto({.segment = {VolumeId(7), PgId(0)}, .round = 9}, request.add_probes());
+  for (const std::string batch : {"", "batch"}) {
+    request.set_batch(batch);
+    const auto append = ParseAppendRequest(InPieces(request.SerializeAsString(), 3));
+    ASSERT_OK(append);
+    EXPECT_EQ(append->batch == nullptr ? "" : *append->batch, batch);
+    ASSERT_EQ(append->probes.size(), 1u);
+    EXPECT_EQ(append->probes[0].segment, (SegmentId{VolumeId(7), PgId(0)}));
+    EXPECT_EQ(append->probes[0].round, 9u);
   }
 }
 

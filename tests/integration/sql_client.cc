@@ -9,6 +9,7 @@
 #include "common/base/status.h"
 #include "common/base/text.h"
 #include "common/rpc/channel.h"
+#include "common/rpc/status.h"
 #include "sextant/v1/sql.grpc.pb.h"
 
 namespace sextant::testing {
@@ -95,7 +96,9 @@ absl::StatusOr<SqlReply> SqlClient::Execute(const std::string& sql, bool atomic,
       return reply;
     }
   }
+  const absl::Status end = rpc::FromGrpc(std::exchange(stream_->rpc, nullptr)->Finish(), endpoint_);
   stream_.reset();
+  if (absl::IsFailedPrecondition(end)) return end;
   return absl::UnavailableError(Text("the session with ", endpoint_, " was lost"));
 }
 

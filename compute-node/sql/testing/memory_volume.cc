@@ -137,6 +137,38 @@ void MemoryVolume::WhenDurable(Lsn lsn, absl::Duration, DurableCallback done) {
   done(absl::OkStatus());
 }
 
+void MemoryVolume::WhenCurrent(absl::Duration, DurableCallback done) {
+  {
+    std::lock_guard lock(mutex_);
+    ++proofs_;
+    if (are_proofs_held_) {
+      held_proofs_.push_back(std::move(done));
+      return;
+    }
+  }
+  done(absl::OkStatus());
+}
+
+void MemoryVolume::HoldProofs() {
+  std::lock_guard lock(mutex_);
+  are_proofs_held_ = true;
+}
+
+void MemoryVolume::AnswerProofs(const absl::Status& status) {
+  std::vector<DurableCallback> held;
+  {
+    std::lock_guard lock(mutex_);
+    are_proofs_held_ = false;
+    held.swap(held_proofs_);
+  }
+  for (const DurableCallback& done : held) done(status);
+}
+
+int MemoryVolume::proofs() const {
+  std::lock_guard lock(mutex_);
+  return proofs_;
+}
+
 void MemoryVolume::MoveVdl(std::unique_lock<std::mutex> lock, Lsn lsn) {
   vdl_ = std::max(vdl_, lsn);
   std::vector<Wait> ready;

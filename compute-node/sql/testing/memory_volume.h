@@ -2,7 +2,8 @@
 //
 // Pages have versions, collected below the oldest open view. Durability follows every append, or is
 // moved by hand so that a test can hold VDL back; waits never expire by a clock but when told to.
-// It counts redo as the log would encode it. Thread-safe.
+// Proof of being the writer is given at once, or when and as a test says. It counts redo as the log
+// would encode it. Thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -39,6 +40,7 @@ class MemoryVolume : public compute::PageVolume {
   absl::Status CheckAppend(uint64_t bytes, const std::vector<PageNo>& pages) const override;
   absl::StatusOr<Lsn> Append(std::vector<compute::PageWrite> writes) override;
   void WhenDurable(Lsn lsn, absl::Duration timeout, DurableCallback done) override;
+  void WhenCurrent(absl::Duration timeout, DurableCallback done) override;
 
   // --- for tests
   // Off: VDL stays where it is until AdvanceVdl. On: it jumps to head and follows.
@@ -49,6 +51,11 @@ class MemoryVolume : public compute::PageVolume {
   // How many wait for durability.
   size_t waits() const;
   size_t open_views() const;
+  // Whoever asks for proof of being the writer waits, until it is answered with `status`.
+  void HoldProofs();
+  void AnswerProofs(const absl::Status& status);
+  // How often it was asked for.
+  int proofs() const;
   // What the next calls answer until set to OK again.
   void FailChecks(absl::Status status);
   void FailAppends(absl::Status status);
@@ -82,6 +89,9 @@ class MemoryVolume : public compute::PageVolume {
   std::map<PageNo, Versions> pages_;
   std::multiset<Lsn> views_;
   std::vector<Wait> waits_;
+  bool are_proofs_held_ = false;
+  int proofs_ = 0;
+  std::vector<DurableCallback> held_proofs_;
   absl::Status check_error_, append_error_, read_error_;
   Counters counters_;
 };
