@@ -8,6 +8,7 @@
 #include <string>
 
 #include "common/base/text.h"
+#include "tests/simulation/run/build_info.h"
 #include "tests/simulation/run/runner.h"
 
 namespace sextant::simulation {
@@ -63,8 +64,8 @@ int ExecMutant(const std::string& mutant, char** argv) {
 
 int Run(Flags* flags) {
   RunOptions& run = flags->run;
-  run.commit = SEXTANT_COMMIT;
-  const std::string mutant = SEXTANT_MUTANT;
+  run.commit = CommitOfSources();
+  const std::string mutant = MutantName();
   run.replay = "build/bin/sextant-simulator" + (mutant.empty() ? "" : " --mutant " + mutant);
   if (flags->fresh > 0) {
     run.first_seed = static_cast<uint64_t>(std::chrono::system_clock::now().time_since_epoch() /

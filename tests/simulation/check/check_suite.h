@@ -39,8 +39,9 @@ class CheckSuite final : public Observer {
     Tell(&Observer::RaiseAnswered, node, request, reply);
   }
   void LogServed(NodeNo node, const protocol::ReadLogRequest& request,
-                 const protocol::ReadLogReply& reply) override {
-    Tell(&Observer::LogServed, node, request, reply);
+                 const protocol::ReadLogReply& reply,
+                 const std::vector<volume::Truncation>& known_truncations) override {
+    Tell(&Observer::LogServed, node, request, reply, known_truncations);
   }
   void RecoveryMoved(ComputeNo compute, VolumeEpoch epoch, compute::Recovery::Phase from,
                      compute::Recovery::Phase to) override {

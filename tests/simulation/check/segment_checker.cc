@@ -65,13 +65,15 @@ void SegmentChecker::RaiseAnswered(NodeNo node, const protocol::RaiseEpochReques
   }
   Claims& claims = At(node, pg);
   claims.answered = std::max(claims.answered, request.epoch);
-  Claim(node, pg, reply->scl);
+  // As of the moment at which the claim was durable: an acknowledgement that left since may say
+  // more.
+  if (reply->scl > Lsn()) Verify(node, pg, reply->scl);
 }
 
 void SegmentChecker::LogServed(NodeNo node, const protocol::ReadLogRequest& request,
-                               const protocol::ReadLogReply& reply) {
+                               const protocol::ReadLogReply& reply,
+                               const std::vector<volume::Truncation>& known_truncations) {
   const PgId pg = request.segment.pg;
-  const DurableIndex::Copy& copy = facts_.index.At(node, pg);
   for (const log::RedoRecord& record : reply.records) {
     const Lsn lsn = record.header.lsn;
     const History::Record* known = facts_.history.Find(lsn);
@@ -79,11 +81,9 @@ void SegmentChecker::LogServed(NodeNo node, const protocol::ReadLogRequest& requ
         known->payload != record.payload) {
       sim_.Violate("I15", "node ", node, " served LSN ", lsn, ", which is not what was appended");
     }
-    if (storage::IsAnnulled(copy.state.value_or(storage::SegmentState{}).truncations, lsn,
-                            record.header.epoch) &&
-        request.epoch == copy.state->epoch) {
+    if (storage::IsAnnulled(known_truncations, lsn, record.header.epoch)) {
       sim_.Violate("I4", "node ", node, " pg ", pg, " served LSN ", lsn, " of epoch ",
-                   record.header.epoch, ", which it knows to be annulled");
+                   record.header.epoch, ", which it knew to be annulled");
     }
   }
 }

@@ -20,7 +20,8 @@ class SegmentChecker final : public Checker {
   void RaiseAnswered(NodeNo node, const protocol::RaiseEpochRequest& request,
                      const absl::StatusOr<protocol::SegmentStatus>& reply) override;
   void LogServed(NodeNo node, const protocol::ReadLogRequest& request,
-                 const protocol::ReadLogReply& reply) override;
+                 const protocol::ReadLogReply& reply,
+                 const std::vector<volume::Truncation>& known_truncations) override;
   void NodeStarted(NodeNo node, const std::vector<protocol::SegmentStatus>& segments) override;
 
  private:

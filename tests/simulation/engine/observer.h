@@ -36,8 +36,10 @@ class Observer {
   virtual void AckLeft(NodeNo node, const protocol::AppendAck& ack) {}
   virtual void RaiseAnswered(NodeNo node, const protocol::RaiseEpochRequest& request,
                              const absl::StatusOr<protocol::SegmentStatus>& reply) {}
+  // `known_truncations`: what was durable on the segment when it planned the read.
   virtual void LogServed(NodeNo node, const protocol::ReadLogRequest& request,
-                         const protocol::ReadLogReply& reply) {}
+                         const protocol::ReadLogReply& reply,
+                         const std::vector<volume::Truncation>& known_truncations) {}
 
   // --- compute nodes
   // A recovery, which has claimed `epoch`, is in another phase than before.

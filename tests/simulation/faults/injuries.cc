@@ -22,9 +22,10 @@ bool Injector::MayInjure(NodeNo node, bool for_good) const {
 
 bool Injector::IsInjured(NodeNo node, PgId pg) const {
   if (world_.index->IsInjured(node, pg)) return true;
-  // It may hold everything again and not know it.
+  // It may hold everything again and not know it, or not have looked yet.
+  const DurableIndex::Copy& copy = world_.index->At(node, pg);
   const StorageHost* host = world_.nodes[node];
-  if (!host->is_up()) return false;
+  if (copy.is_unaware || !host->is_up()) return copy.injuries > 0;
   for (const protocol::SegmentStatus& status : host->Statuses()) {
     if (status.segment.pg == pg && status.is_damaged) return true;
   }

@@ -91,11 +91,13 @@ void StorageHost::ReadLog(const protocol::ReadLogRequest& request,
   if (slot == nullptr) return answer(NoSuchSegment(request.segment));
   auto plan = slot->segment.PlanLogRead(request);
   if (!plan.ok()) return answer(plan.status());
-  sim_.loop.After(disk_.ReadTime(), process_, [this, slot, request, plan = *plan, answer] {
-    auto reply = CarryOut(*slot, plan);
-    if (reply.ok()) sim_.observer->LogServed(node_, request, *reply);
-    answer(std::move(reply));
-  });
+  sim_.loop.After(
+      disk_.ReadTime(), process_,
+      [this, slot, request, plan = *plan, answer, known = slot->segment.state().truncations] {
+        auto reply = CarryOut(*slot, plan);
+        if (reply.ok()) sim_.observer->LogServed(node_, request, *reply, known);
+        answer(std::move(reply));
+      });
 }
 
 absl::StatusOr<protocol::ReadLogReply> StorageHost::CarryOut(const Slot& slot,

@@ -1,0 +1,26 @@
+#!/usr/bin/env python3
+"""Runs a mutant until a seed catches it; fails if none does, or if it cannot be run at all.
+
+  mutant_test.py SIMULATOR MUTANT SEEDS
+"""
+
+import re
+import subprocess
+import sys
+
+CAUGHT = 1  # the simulator's exit status where a rule was broken
+
+
+def main(simulator, mutant, seeds):
+    run = subprocess.run([simulator, "--mutant", mutant, "--seeds", f"1-{seeds}"],
+                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    violation = re.search(r"VIOLATION at seed (\d+).*", run.stdout)
+    if run.returncode == CAUGHT and violation:
+        print(f"{mutant}: caught by seed {violation.group(1)}\n{violation.group(0)}")
+        return 0
+    print(f"{mutant}: survived {seeds} seeds, or did not run (status {run.returncode}):\n{run.stdout[-2000:]}")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
