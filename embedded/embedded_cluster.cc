@@ -59,6 +59,7 @@ EmbeddedCluster::EmbeddedCluster(EmbeddedOptions options) : options_(std::move(o
                                            : RocksDbStoreOpener(options_.directory, member)));
   }
   for (auto& node : nodes_) {
+    node->SetAdjust(options_.adjust_storage);
     std::vector<const LocalNode*> peers;
     for (const auto& peer : nodes_) {
       if (peer != node) peers.push_back(peer.get());

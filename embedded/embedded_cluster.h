@@ -34,6 +34,7 @@ struct EmbeddedOptions {
   bool create_volume = true;
   // Last word on the writer's options; may be empty.
   std::function<void(compute::WriterVolumeOptions*)> adjust_writer;
+  std::function<void(storage::StorageNodeOptions*)> adjust_storage;  // likewise
 };
 
 class EmbeddedCluster {

@@ -29,6 +29,7 @@ absl::Status LocalNode::Start() {
   storage::StorageNodeOptions options;
   options.node = member_.node;
   options.zone = member_.zone;
+  if (adjust_) adjust_(&options);
   ASSIGN_OR_RETURN(
       std::shared_ptr<storage::StorageNode> node,
       storage::StorageNode::Open(std::move(options), std::move(store),
@@ -44,6 +45,11 @@ absl::Status LocalNode::Start() {
   gossip_ = std::move(gossip);
   for (LocalStoragePeer* peer : peers_) peer->NodeChanged();
   return absl::OkStatus();
+}
+
+protocol::NodeStatus LocalNode::Status() const {
+  const std::shared_ptr<storage::StorageNode> running = node();
+  return running == nullptr ? protocol::NodeStatus{.node = member_.node} : running->Status();
 }
 
 void LocalNode::Stop() {

@@ -34,6 +34,10 @@ class LocalNode {
 
   const volume::Member& member() const { return member_; }
 
+  // Last word on its options, from the next Start() on.
+  void SetAdjust(std::function<void(storage::StorageNodeOptions*)> adjust) {
+    adjust_ = std::move(adjust);
+  }
   // Where it fetches log records from that it lacks, from the next Start() on. They outlive it.
   void SetPeers(std::vector<const LocalNode*> peers) { gossip_peers_ = std::move(peers); }
 
@@ -44,6 +48,9 @@ class LocalNode {
   bool is_running() const { return node() != nullptr; }
   // False: it runs, but nobody reaches it, and it reaches nobody.
   void SetConnected(bool is_connected);
+
+  // What it says of itself; an empty status while it does not run.
+  protocol::NodeStatus Status() const;
 
   // A peer for one compute node. Must be destroyed before this.
   std::unique_ptr<compute::StoragePeer> MakePeer();
@@ -61,6 +68,7 @@ class LocalNode {
 
   const volume::Member member_;
   const OpenStore open_store_;
+  std::function<void(storage::StorageNodeOptions*)> adjust_;  // may be empty
   std::vector<const LocalNode*> gossip_peers_;
   mutable std::mutex mutex_;
   std::shared_ptr<storage::StorageNode> node_;

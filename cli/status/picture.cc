@@ -62,6 +62,7 @@ void AddStorageAnswer(const v1::NodeStatus& answer, NodePicture* node, ClusterPi
     segment->scl = status.scl();
     segment->epoch = status.epoch();
     segment->log_bytes = status.log_bytes();
+    segment->log_start = status.log_start();
     segment->is_damaged = status.is_damaged();
     if (!picture->volume) picture->volume.emplace();
     VolumePicture& volume = *picture->volume;
@@ -143,6 +144,7 @@ Json SegmentJson(const SegmentPicture& segment) {
   json["lag"] = segment.lag ? Json(*segment.lag) : Json(nullptr);
   json["epoch"] = segment.epoch;
   json["log_bytes"] = segment.log_bytes;
+  json["log_start"] = segment.log_start;
   json["damaged"] = segment.is_damaged;
   return json;
 }

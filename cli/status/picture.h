@@ -26,6 +26,7 @@ struct SegmentPicture {
   std::optional<uint64_t> lag;  // LSNs behind the last one of its protection group
   uint64_t epoch = 0;           // 0: the node did not answer
   uint64_t log_bytes = 0;
+  uint64_t log_start = 0;  // LSN at or below which the log is not kept any more
   bool is_damaged = false;
 };
 

@@ -40,6 +40,10 @@ void AddWriterFlags(CLI::App* app, ComputeFlags* flags) {
   app->add_option("--heartbeat-interval-ms", flags->heartbeat_interval_ms,
                   "Tells idle segments how far the volume is durable, this often.")
       ->check(CLI::PositiveNumber);
+  app->add_option("--max-member-absence-s", flags->max_member_absence_s,
+                  "Has segments keep their log for a member that is away so long; one that returns "
+                  "later may be rebuilt from pages.")
+      ->check(CLI::PositiveNumber);
   rpc::AddByteSize(app, "--max-peer-queue", &flags->max_peer_queue_bytes,
                    "Drops the stream to a storage node when so much waits to be sent.");
 }
@@ -98,6 +102,7 @@ absl::Status CheckComputeFlags(ComputeFlags* flags) {
                          .pg_count = flags->protection_groups};
   }
   flags->volume.writer.heartbeat_interval = absl::Milliseconds(flags->heartbeat_interval_ms);
+  flags->volume.writer.max_member_absence = absl::Seconds(flags->max_member_absence_s);
   return absl::OkStatus();
 }
 

@@ -29,6 +29,7 @@ struct ComputeFlags {
   int commit_timeout_ms = 10'000;
   int drain_timeout_ms = 5'000;
   int heartbeat_interval_ms = 200;
+  int max_member_absence_s = 600;
   uint64_t max_peer_queue_bytes = 64ull << 20;
   int sql_threads = 0;
   size_t sql_max_sessions = 1024;

@@ -118,13 +118,15 @@ void Recovery::EpochRaised(MemberAddress member,
 }
 
 void Recovery::Fenced(MemberAddress member, const protocol::SegmentStatus& status) {
-  if (fenced_.Contains(member)) return;
+  if (fenced_.Contains(member) && phase_ != Phase::kWriteBack) return;
   fenced_.Insert(member);
   fenced_statuses_[member] = status;
   if (phase_ == Phase::kReadTail) {
+    // Its log may start above what the others know to be durable: read from there on.
+    if (status.known_vdl > known_vdl_) return BeginReadTail();
     tails_[member.pg.value()].AddMember(member.slot, status.scl, status.is_damaged);
   } else if (phase_ == Phase::kWriteBack) {
-    write_backs_[member.pg.value()].AddMember(member.slot, status.scl);
+    write_backs_[member.pg.value()].AddMember(member.slot, status.scl, status.log_start);
   }
 }
 
@@ -181,6 +183,9 @@ void Recovery::LogRead(MemberAddress member, const absl::StatusOr<protocol::Read
       book_.Answered(key);
     } else if (absl::IsDataLoss(reply.status())) {
       write_back.SourceDamaged(member.slot);
+    } else if (absl::IsOutOfRange(reply.status())) {
+      write_back.SourceCollected(member.slot);
+      book_.Answered(key);
     } else {
       write_back.SourceFailed(member.slot);
     }
@@ -223,7 +228,7 @@ void Recovery::BeginWriteBack() {
                                                .pg_lsn_at_vdl = analysis_.at_known_vdl[i]});
   }
   for (const auto& [member, status] : fenced_statuses_) {
-    write_backs_[member.pg.value()].AddMember(member.slot, status.scl);
+    write_backs_[member.pg.value()].AddMember(member.slot, status.scl, status.log_start);
   }
   book_.Clear();
 }

@@ -146,6 +146,7 @@ class Recovery {
   void PursueNodes(Instant now);
   void PursueEpoch(const RecoveryQuorum& done, const std::vector<volume::Truncation>& truncations,
                    Instant now);
+  RecoveryQuorum WithoutLeftToPeers(const RecoveryQuorum& fenced) const;
   void PursueReads(Instant now);
   void PursueWriteBack(Instant now);
   void IssueRead(MemberAddress member, Lsn after, Lsn through, Instant now);

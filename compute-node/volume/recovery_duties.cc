@@ -20,7 +20,7 @@ void Recovery::Pursue(Instant now) {
       PursueEpoch(fenced_, found_.truncations, now);
       return PursueReads(now);
     case Phase::kWriteBack:
-      PursueEpoch(fenced_, found_.truncations, now);
+      PursueEpoch(WithoutLeftToPeers(fenced_), found_.truncations, now);
       return PursueWriteBack(now);
     case Phase::kTruncate:
       return PursueEpoch(truncated_, final_truncations_, now);
@@ -28,6 +28,16 @@ void Recovery::Pursue(Instant now) {
     case Phase::kFailed:
       return;
   }
+}
+
+// Those are asked again and again how far they have come.
+RecoveryQuorum Recovery::WithoutLeftToPeers(const RecoveryQuorum& fenced) const {
+  RecoveryQuorum others(pg_count());
+  for (const auto& [member, status] : fenced_statuses_) {
+    const WriteBack& write_back = write_backs_[member.pg.value()];
+    if (fenced.Contains(member) && !write_back.IsLeftToPeers(member.slot)) others.Insert(member);
+  }
+  return others;
 }
 
 void Recovery::PursueNodes(Instant now) {

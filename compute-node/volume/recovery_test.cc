@@ -28,6 +28,7 @@ struct Member {
   std::vector<volume::Truncation> truncations;
   Lsn scl;
   Lsn known_vdl;
+  Lsn log_start;
   bool is_damaged = false;
   absl::Status read_error;
 };
@@ -50,6 +51,7 @@ class RecoveryStory : public ::testing::Test {
                                    .scl = m.scl,
                                    .known_vdl = m.known_vdl,
                                    .pg_lsn_at_vdl = m.known_vdl,
+                                   .log_start = m.log_start,
                                    .is_damaged = m.is_damaged};
     for (const std::string& node : kNodes) status.membership.members.push_back({node, "az"});
     return status;
@@ -102,6 +104,9 @@ class RecoveryStory : public ::testing::Test {
     const Member& m = members_[duty.member.slot];
     if (!m.is_up) return;
     if (!m.read_error.ok()) return recovery_.LogRead(duty.member, m.read_error, now_);
+    if (duty.request.after < m.log_start) {
+      return recovery_.LogRead(duty.member, absl::OutOfRangeError("collected"), now_);
+    }
     protocol::ReadLogReply reply{.scl = m.scl};
     const Lsn last = std::min(duty.request.through, m.scl);
     for (Lsn lsn = duty.request.after.Next(); lsn <= last; lsn = lsn.Next()) {
@@ -344,6 +349,35 @@ TEST_F(RecoveryStory, ASegmentInAnothersPlaceDoesNotCount) {
     recovery_.NodeAnswered(node, protocol::NodeStatus{.segments = {Status(0)}}, now_);
   }
   EXPECT_EQ(recovery_.phase(), Phase::kDiscover);
+}
+
+TEST_F(RecoveryStory, AMemberFencedLateMayHaveALogThatStartsAboveTheKnownVdl) {
+  for (int slot : {4, 5}) members_[slot].is_up = false;
+  members_[3].is_damaged = true;
+  members_[2].read_error = absl::UnavailableError("slow");
+  Start();
+  RunTo(Phase::kReadTail);
+  members_[4] = {.scl = Lsn(22), .known_vdl = Lsn(15), .log_start = Lsn(15)};
+  duties_.clear();  // lost
+  Tick(absl::Seconds(1));
+  RunTo(Phase::kOpen);
+  ASSERT_EQ(recovery_.phase(), Phase::kOpen) << recovery_.Describe();
+  EXPECT_GE(recovery_.result().vdl, Lsn(20));
+}
+
+TEST_F(RecoveryStory, AMemberThatOnlyPagesCanBringUpIsAwaited) {
+  for (int slot : {0, 1, 2}) members_[slot].log_start = members_[slot].known_vdl = Lsn(10);
+  members_[3].scl = Lsn(5);
+  for (int slot : {4, 5}) members_[slot].is_up = false;
+  Start();
+  RunTo(Phase::kOpen);
+  EXPECT_EQ(recovery_.phase(), Phase::kWriteBack) << "nobody can send it what it lacks";
+  members_[3].scl = Lsn(12);  // its peers have brought it their pages
+  members_[3].known_vdl = members_[3].log_start = Lsn(12);
+  Tick(absl::Seconds(1));
+  RunTo(Phase::kOpen);
+  ASSERT_EQ(recovery_.phase(), Phase::kOpen) << recovery_.Describe();
+  EXPECT_EQ(members_[3].scl, Lsn(20));
 }
 
 }  // namespace

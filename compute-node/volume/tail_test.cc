@@ -192,5 +192,28 @@ TEST(WriteBack, DamageIsReadElsewhereOrStops) {
   EXPECT_FALSE(back.IsStuck());
 }
 
+TEST(WriteBack, WhatOnlyPagesHoldIsLeftToThePeers) {
+  WriteBack back(Lsn(14), Header());
+  back.AddMember(0, Lsn(14), Lsn(10));
+  back.AddMember(1, Lsn(14), Lsn(8));
+  back.AddMember(2, Lsn(8), Lsn(8));
+  back.AddMember(3, Lsn(4));  // away for long: nobody keeps what follows as log
+  EXPECT_EQ(back.Next()->slot, 1) << "its log goes back far enough for member 2";
+  EXPECT_EQ(back.Next()->after, Lsn(8));
+  back.SourceCollected(1);
+  EXPECT_FALSE(back.Next().has_value());
+  EXPECT_TRUE(back.IsLeftToPeers(2));
+  EXPECT_TRUE(back.IsLeftToPeers(3));
+  EXPECT_FALSE(back.IsLeftToPeers(0));
+  EXPECT_FALSE(back.IsStuck()) << "nothing is damaged";
+
+  back.AddMember(3, Lsn(12), Lsn(12));  // rebuilt meanwhile
+  EXPECT_EQ(back.Next()->after, Lsn(12));
+  EXPECT_TRUE(back.Read(Reply({Redo(14, 12)})));
+  back.Acked(3, Lsn(14));
+  back.AddMember(4, Lsn(14));
+  EXPECT_TRUE(back.IsDone()) << "without member 2";
+}
+
 }  // namespace
 }  // namespace sextant::compute

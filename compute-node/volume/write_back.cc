@@ -12,7 +12,11 @@ constexpr size_t kBatchBytes = 1024 * 1024;
 
 }  // namespace
 
-void WriteBack::AddMember(quorum::Slot slot, Lsn scl) { members_.try_emplace(slot, Member{scl}); }
+void WriteBack::AddMember(quorum::Slot slot, Lsn scl, Lsn log_start) {
+  Member& member = members_.try_emplace(slot).first->second;
+  member.log_start = std::max(member.log_start, log_start);
+  Acked(slot, scl);
+}
 
 void WriteBack::Acked(quorum::Slot slot, Lsn scl) {
   const auto it = members_.find(slot);
@@ -69,6 +73,21 @@ void WriteBack::SourceDamaged(quorum::Slot slot) {
   it->second.damaged_at = std::max(it->second.damaged_at.value_or(Lsn()), read->after);
 }
 
+void WriteBack::SourceCollected(quorum::Slot slot) {
+  const std::optional<NextRead> read = Next();
+  const auto it = members_.find(slot);
+  if (it == members_.end() || !read.has_value() || read->slot != slot) return;
+  it->second.log_start = std::max(it->second.log_start, read->after.Next());
+}
+
+bool WriteBack::IsLeftToPeers(quorum::Slot slot) const {
+  const auto it = members_.find(slot);
+  if (it == members_.end() || it->second.scl >= target_ || under_way_.contains(slot)) return false;
+  if (SourceFor(it->second.scl).has_value()) return false;
+  return std::ranges::any_of(
+      members_, [&](const auto& other) { return other.second.log_start > it->second.scl; });
+}
+
 bool WriteBack::IsDone() const {
   quorum::SlotSet whole;
   for (const auto& [slot, member] : members_) {
@@ -80,7 +99,7 @@ bool WriteBack::IsDone() const {
 std::optional<quorum::Slot> WriteBack::SourceFor(Lsn after) const {
   std::optional<quorum::Slot> best;
   for (const auto& [slot, member] : members_) {
-    if (member.scl <= after) continue;
+    if (member.scl <= after || member.log_start > after) continue;
     if (member.damaged_at.has_value() && *member.damaged_at >= after) continue;
     if (!best.has_value() || member.failures < members_.at(*best).failures ||
         (member.failures == members_.at(*best).failures && member.scl > members_.at(*best).scl)) {
@@ -103,8 +122,8 @@ std::optional<WriteBack::NextRead> WriteBack::Next() const {
 bool WriteBack::IsStuck() const {
   quorum::SlotSet possible;
   for (const auto& [slot, member] : members_) {
-    const bool can_be_whole =
-        member.scl >= target_ || under_way_.contains(slot) || SourceFor(member.scl).has_value();
+    const bool can_be_whole = member.scl >= target_ || under_way_.contains(slot) ||
+                              SourceFor(member.scl).has_value() || IsLeftToPeers(slot);
     if (can_be_whole) possible.Insert(slot);
   }
   return !quorum::QuorumSets().IsWriteQuorum(possible);
@@ -113,7 +132,7 @@ bool WriteBack::IsStuck() const {
 Lsn WriteBack::stuck_after() const {
   Lsn lowest = target_;
   for (const auto& [slot, member] : members_) {
-    if (member.scl < target_ && !SourceFor(member.scl).has_value()) {
+    if (member.scl < target_ && !SourceFor(member.scl).has_value() && !IsLeftToPeers(slot)) {
       lowest = std::min(lowest, member.scl);
     }
   }

@@ -24,13 +24,20 @@ class WriteBack {
   // `header`: of the batches to send, all but what describes the records.
   WriteBack(Lsn target, log::BatchHeader header) : target_(target), header_(header) {}
 
-  void AddMember(quorum::Slot slot, Lsn scl);
+  // Or what is newly known of it: a member that its peers rebuild from pages has a higher SCL by
+  // and by. Its log above `log_start` can be read.
+  void AddMember(quorum::Slot slot, Lsn scl, Lsn log_start = {});
   void Acked(quorum::Slot slot, Lsn scl);
   // Records from a member's log. False: of no use to anybody now.
   bool Read(const protocol::ReadLogReply& reply);
   void SourceFailed(quorum::Slot slot);
   // DATA_LOSS from `slot` for a read that Next asked for.
   void SourceDamaged(quorum::Slot slot);
+  // OUT_OF_RANGE from `slot` for a read that Next asked for: its log starts later by now.
+  void SourceCollected(quorum::Slot slot);
+  // It lacks records that are in its peers' pages only, so that nobody can send them: it waits to
+  // be rebuilt by its peers.
+  bool IsLeftToPeers(quorum::Slot slot) const;
 
   // A write quorum holds everything through the target.
   bool IsDone() const;
@@ -56,6 +63,7 @@ class WriteBack {
  private:
   struct Member {
     Lsn scl;
+    Lsn log_start;
     int failures = 0;               // as a source
     std::optional<Lsn> damaged_at;  // as a source: reads after this LSN or a lower one fail
   };

@@ -56,6 +56,7 @@ Writer::Writer(RecoveredVolume volume, WriterOptions options)
   for (size_t pg = 0; pg < volume_.pg_tails.size(); ++pg) {
     acks_.emplace_back(quorum::QuorumSets(), volume_.memberships[pg].members.size(),
                        volume_.pg_tails[pg]);
+    held_by_all_.emplace_back(options.max_member_absence);
   }
 }
 
@@ -100,7 +101,8 @@ log::BatchHeader Writer::HeaderOf(PgId pg) const {
           .membership = volume_.memberships[pg.value()].epoch,
           .vdl = vdl(),
           .pg_lsn_at_vdl = durable_tails_.Get(pg),
-          .pgmrpl = read_points_.pgmrpl()};
+          .pgmrpl = read_points_.pgmrpl(),
+          .held_by_all = held_by_all_[pg.value()].lsn()};
 }
 
 void Writer::SealReady(PgId pg) {
@@ -109,6 +111,7 @@ void Writer::SealReady(PgId pg) {
     shipper_.Push(pg, buffer_.Seal(pg, header));
     last_sent_[pg.value()].vdl = header.vdl;
     last_sent_[pg.value()].pgmrpl = header.pgmrpl;
+    last_sent_[pg.value()].held_by_all = header.held_by_all;
     ++counters_.batches;
   }
 }
@@ -201,8 +204,23 @@ void Writer::Tick(Instant now) {
       shipper_.Resend(member);
     }
   }
+  UpdateHeldByAll();
   SendHeartbeats();
   AskMembersBehind();
+}
+
+void Writer::UpdateHeldByAll() {
+  std::vector<HeldByAll::Member> members;
+  for (size_t i = 0; i < held_by_all_.size(); ++i) {
+    members.clear();
+    for (size_t slot = 0; slot < volume_.memberships[i].members.size(); ++slot) {
+      const MemberAddress member{PgId(static_cast<uint32_t>(i)), static_cast<quorum::Slot>(slot)};
+      const bool is_counted = acks_[i].IsCounted(member.slot);
+      members.push_back(
+          {.is_here = sessions_.IsUp(member) && is_counted, .scl = acks_[i].scl(member.slot)});
+    }
+    held_by_all_[i].Update(members, now_);
+  }
 }
 
 // A member that holds nothing above its gap has nothing to acknowledge when its peers close it: a
@@ -225,7 +243,9 @@ void Writer::SendHeartbeats() {
   for (size_t i = 0; i < last_sent_.size(); ++i) {
     const PgId pg(static_cast<uint32_t>(i));
     LastSent& last = last_sent_[i];
-    const bool is_news = last.is_owed || last.vdl != vdl() || last.pgmrpl != read_points_.pgmrpl();
+    const bool is_news = last.is_owed || last.vdl != vdl() ||
+                         last.pgmrpl != read_points_.pgmrpl() ||
+                         last.held_by_all != held_by_all_[i].lsn();
     if (!is_news || !buffer_.IsIdle(pg) || now_ - last.heartbeat_at < options_.heartbeat_interval) {
       continue;
     }
@@ -233,6 +253,7 @@ void Writer::SendHeartbeats() {
     const bool is_sent_to_all = shipper_.Heartbeat(pg, buffer_.SealHeartbeat(pg, header));
     last.vdl = header.vdl;
     last.pgmrpl = header.pgmrpl;
+    last.held_by_all = header.held_by_all;
     last.heartbeat_at = now_;
     last.is_owed = !is_sent_to_all;
     ++counters_.heartbeats;

@@ -4,8 +4,8 @@
 // It composes the parts, one file each, cut by watermark: LsnAllocator (LAL), LogBuffer (back
 // links, boxcarring), Shipper (per member: what to send and resend), AckTracker (PGCL),
 // DurabilityTracker (VCL, VDL), CommitQueue (who waits for which LSN), ReadPoints (PGMRPL),
-// EpochGuard (proof that this is still the writer). It owns no thread, clock or socket;
-// docs/PROTOCOL.md sections "Watermarks" and "Commit".
+// HeldByAll (for how long segments keep their log), EpochGuard (proof that this is still the
+// writer). It owns no thread, clock or socket; docs/PROTOCOL.md sections "Watermarks" and "Commit".
 //
 // Invariants: VDL never falls; VDL <= VCL <= head; head <= max(VDL, U) + LAL, U being the upper end
 // of the truncation that opened this epoch; no wait is released with OK below its LSN; nothing but
@@ -32,6 +32,7 @@
 #include "compute-node/volume/commit_queue.h"
 #include "compute-node/volume/durability_tracker.h"
 #include "compute-node/volume/epoch_guard.h"
+#include "compute-node/volume/held_by_all.h"
 #include "compute-node/volume/log_buffer.h"
 #include "compute-node/volume/lsn_allocator.h"
 #include "compute-node/volume/member_sessions.h"
@@ -60,6 +61,9 @@ struct WriterOptions {
   // An idle member gets a heartbeat (a batch of no records) this often while VDL or PGMRPL is news.
   absl::Duration heartbeat_interval = absl::Milliseconds(200);
   uint64_t max_waits = 65536;
+  // Segments keep their log for a member that is away no longer than this; one that returns later
+  // may have to be rebuilt from pages (held_by_all.h).
+  absl::Duration max_member_absence = absl::Minutes(10);
   // A refusal that may pass (no room on disk, no answer to RaiseEpoch) is tried again after this
   // long, a batch that was damaged in flight after a tenth of it.
   absl::Duration retry_interval = absl::Seconds(1);
@@ -171,7 +175,7 @@ class Writer {
 
  private:
   struct LastSent {  // to one protection group, with a batch or a heartbeat
-    Lsn vdl, pgmrpl;
+    Lsn vdl, pgmrpl, held_by_all;
     Instant heartbeat_at;
     Instant question_at;
     bool is_owed = false;  // a member came up and may not have heard
@@ -188,6 +192,7 @@ class Writer {
   void RaiseEpochOf(MemberAddress member);
   void LoseMember(MemberAddress member);
   void Fence();
+  void UpdateHeldByAll();
   void SendHeartbeats();
   void AskMembersBehind();
   void TakeProbes();
@@ -202,7 +207,8 @@ class Writer {
   LogBuffer buffer_;
   Shipper shipper_;
   MemberSessions sessions_;
-  std::vector<AckTracker> acks_;  // by PG
+  std::vector<AckTracker> acks_;        // by PG
+  std::vector<HeldByAll> held_by_all_;  // by PG
   DurabilityTracker durability_;
   CommitQueue commits_;
   EpochGuard guard_;

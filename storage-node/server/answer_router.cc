@@ -34,6 +34,13 @@ ReplyToken AnswerRouter::AddRaise(RaiseDone done) {
   return last_token_;
 }
 
+ReplyToken AnswerRouter::AddLogStart(LogStartDone done) {
+  Lock lock(mutex_);
+  last_token_ = last_token_.Next();
+  log_starts_.emplace(last_token_, std::move(done));
+  return last_token_;
+}
+
 std::shared_ptr<AnswerRouter::Stream> AnswerRouter::FindStream(ReplyToken token) {
   Lock lock(mutex_);
   const auto found = streams_.find(token);
@@ -63,13 +70,28 @@ void AnswerRouter::DeliverRaise(SegmentOutput::EpochReply reply) {
   done(std::move(reply.reply));
 }
 
-void AnswerRouter::AbandonRaises(const absl::Status& why) {
-  std::map<ReplyToken, RaiseDone> waiting;
+void AnswerRouter::DeliverLogStart(SegmentOutput::LogStartReply reply) {
+  LogStartDone done;
   {
     Lock lock(mutex_);
-    waiting.swap(raises_);
+    const auto found = log_starts_.find(reply.to);
+    if (found == log_starts_.end()) return;
+    done = std::move(found->second);
+    log_starts_.erase(found);
   }
-  for (auto& [token, done] : waiting) done(why);
+  done(std::move(reply.status));
+}
+
+void AnswerRouter::AbandonAll(const absl::Status& why) {
+  std::map<ReplyToken, RaiseDone> raises;
+  std::map<ReplyToken, LogStartDone> log_starts;
+  {
+    Lock lock(mutex_);
+    raises.swap(raises_);
+    log_starts.swap(log_starts_);
+  }
+  for (auto& [token, done] : raises) done(why);
+  for (auto& [token, done] : log_starts) done(why);
 }
 
 }  // namespace sextant::storage

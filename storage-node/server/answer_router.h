@@ -24,12 +24,15 @@ class AnswerRouter {
   // Returns once no call of the sink is under way; there is none afterwards.
   void RemoveStream(ReplyToken token);
   ReplyToken AddRaise(RaiseDone done);
+  using LogStartDone = std::function<void(absl::Status)>;
+  ReplyToken AddLogStart(LogStartDone done);
 
   // Answers to streams that are gone are dropped.
   void DeliverAcks(std::vector<SegmentOutput::Ack> acks);
   void DeliverRaise(SegmentOutput::EpochReply reply);
-  // Answers every raise that still waits.
-  void AbandonRaises(const absl::Status& why);
+  void DeliverLogStart(SegmentOutput::LogStartReply reply);
+  // Answers everything that still waits, streams apart.
+  void AbandonAll(const absl::Status& why);
 
  private:
   struct Stream {
@@ -43,6 +46,7 @@ class AnswerRouter {
   ReplyToken last_token_;
   std::map<ReplyToken, std::shared_ptr<Stream>> streams_;
   std::map<ReplyToken, RaiseDone> raises_;
+  std::map<ReplyToken, LogStartDone> log_starts_;
 };
 
 }  // namespace sextant::storage

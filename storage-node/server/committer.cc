@@ -87,9 +87,14 @@ void Committer::Run() {
     Gather(std::exchange(queue, {}), &round);
     Deliver(&round);  // refusals and answers that depend on nothing
     if (fatal.ok()) {
-      const absl::Status status = round.write.empty() ? absl::OkStatus() : Commit(round);
+      const absl::Status room = round.room.empty() ? absl::OkStatus() : Commit(round.room);
+      absl::Status status = room;
+      if (room.ok() && !round.write.empty()) {
+        status = Commit(round.write);
+        TellOfRoom(status);
+      }
       if (status.ok() || absl::IsResourceExhausted(status)) {
-        round = Settle(std::move(round), status);
+        round = Settle(std::move(round), room, status);
         Deliver(&round);
         continue;
       }
@@ -103,9 +108,9 @@ void Committer::Run() {
 bool Committer::WaitForWork(const Round& round, Queue* queue) {
   std::unique_lock<std::mutex> lock(mutex_);
   is_waiting_ = true;
-  work_.wait(lock, [&] { return !queue_.empty() || !round.write.empty() || is_stopping_; });
+  work_.wait(lock, [&] { return !queue_.empty() || !round.is_empty() || is_stopping_; });
   is_waiting_ = false;
-  if (queue_.empty() && round.write.empty()) return false;
+  if (queue_.empty() && round.is_empty()) return false;
   *queue = std::exchange(queue_, {});
   return true;
 }
@@ -128,19 +133,21 @@ void Committer::Take(SegmentSlot* slot, Round* round) {
   round->backlog_bytes += std::exchange(slot->untaken_bytes, 0);
   MoveInto(&round->acks, &output.acks);
   MoveInto(&round->epoch_replies, &output.epoch_replies);
+  MoveInto(&round->log_start_replies, &output.log_start_replies);
   if (output.persist.empty()) return;
-  MoveInto(&round->write.log, &output.persist.log);
-  MoveInto(&round->write.high_water, &output.persist.high_water);
-  MoveInto(&round->write.states, &output.persist.states);
-  MoveInto(&round->write.log_drops, &output.persist.log_drops);
-  MoveInto(&round->write.dropped_segments, &output.persist.dropped_segments);
-  round->tickets.emplace_back(slot, output.ticket);
+  const bool makes_room = output.persist.MakesRoom();
+  StoreWrite& write = makes_room ? round->room : round->write;
+  MoveInto(&write.log, &output.persist.log);
+  MoveInto(&write.high_water, &output.persist.high_water);
+  MoveInto(&write.states, &output.persist.states);
+  MoveInto(&write.log_drops, &output.persist.log_drops);
+  MoveInto(&write.dropped_segments, &output.persist.dropped_segments);
+  (makes_room ? round->room_tickets : round->tickets).emplace_back(slot, output.ticket);
 }
 
-absl::Status Committer::Commit(const Round& round) {
+absl::Status Committer::Commit(const StoreWrite& write) {
   const auto start = std::chrono::steady_clock::now();
-  absl::Status status = store_->Commit(round.write);
-  TellOfRoom(status);
+  absl::Status status = store_->Commit(write);
   if (!status.ok()) return status;
   counters_->commits.Add();
   if (observe_commit_) {
@@ -159,9 +166,8 @@ void Committer::TellOfRoom(const absl::Status& status) {
   }
 }
 
-Committer::Round Committer::Settle(Round round, const absl::Status& status) {
-  Round next;
-  for (const auto& [slot, ticket] : round.tickets) {
+void Committer::Tell(const Tickets& tickets, const absl::Status& status) {
+  for (const auto& [slot, ticket] : tickets) {
     std::lock_guard<std::mutex> lock(slot->mutex);
     if (status.ok()) {
       slot->segment.Persisted(ticket);
@@ -169,11 +175,21 @@ Committer::Round Committer::Settle(Round round, const absl::Status& status) {
       slot->segment.PersistRefused(ticket, status);
     }
   }
+}
+
+Committer::Round Committer::Settle(Round round, const absl::Status& room_status,
+                                   const absl::Status& status) {
+  Round next;
+  // A segment lets its log begin later before it hands out anything else.
+  Tell(round.room_tickets, room_status);
+  Tell(round.tickets, status);
   // Only now: a segment may have two tickets in the round, and refusing the second must not meet a
   // third one.
-  for (const auto& [slot, ticket] : round.tickets) {
-    std::lock_guard<std::mutex> lock(slot->mutex);
-    Take(slot, &next);
+  for (const Tickets* tickets : {&round.room_tickets, &round.tickets}) {
+    for (const auto& [slot, ticket] : *tickets) {
+      std::lock_guard<std::mutex> lock(slot->mutex);
+      Take(slot, &next);
+    }
   }
   for (Creation& creation : round.creations) creation.done(status);
   backlog_bytes_.fetch_sub(round.backlog_bytes, std::memory_order_relaxed);
@@ -190,6 +206,10 @@ void Committer::Deliver(Round* round) {
     answers_->DeliverRaise(std::move(reply));
   }
   round->epoch_replies.clear();
+  for (SegmentOutput::LogStartReply& reply : round->log_start_replies) {
+    answers_->DeliverLogStart(std::move(reply));
+  }
+  round->log_start_replies.clear();
   if (std::exchange(round->has_gap, false)) {
     std::lock_guard<std::mutex> lock(gap_hook_mutex_);
     if (gap_hook_) gap_hook_();
@@ -205,7 +225,7 @@ void Committer::Fail(const absl::Status& error, Round round) {
   }
   on_fatal_(error);
   for (Creation& creation : creations) creation.done(error);
-  answers_->AbandonRaises(error);
+  answers_->AbandonAll(error);
 }
 
 }  // namespace sextant::storage

@@ -43,6 +43,11 @@ class Committer {
 
   // Takes room for a batch in the backlog, given back when its round is over; false: it is full.
   bool ReserveBacklog(uint64_t bytes);
+  // Something is queued or being committed at this moment.
+  bool IsBusy() {
+    std::lock_guard<std::mutex> lock(mutex_);
+    return !is_waiting_;
+  }
   // After a fatal error nothing is taken or answered any more.
   bool has_failed() const { return has_failed_.load(std::memory_order_acquire); }
 
@@ -51,14 +56,21 @@ class Committer {
     SegmentState state;
     std::function<void(absl::Status)> done;
   };
+  using Tickets = std::vector<std::pair<SegmentSlot*, PersistTicket>>;
   struct Round {
+    // What only makes room goes first and by itself: a full disk refuses the rest, not this.
+    StoreWrite room;
+    Tickets room_tickets;
     StoreWrite write;
-    std::vector<std::pair<SegmentSlot*, PersistTicket>> tickets;
+    Tickets tickets;
     std::vector<Creation> creations;
     uint64_t backlog_bytes = 0;
     bool has_gap = false;  // of some segment
     std::vector<SegmentOutput::Ack> acks;
     std::vector<SegmentOutput::EpochReply> epoch_replies;
+    std::vector<SegmentOutput::LogStartReply> log_start_replies;
+
+    bool is_empty() const { return room.empty() && write.empty(); }
   };
   struct Queue {
     std::vector<SegmentSlot*> slots;
@@ -73,11 +85,12 @@ class Committer {
   void Gather(Queue queue, Round* round);
   // Takes a segment's duties into `round`; with the slot's lock held.
   void Take(SegmentSlot* slot, Round* round);
-  absl::Status Commit(const Round& round);
+  absl::Status Commit(const StoreWrite& write);
   // Logs when the disk becomes full, and when it no longer is.
   void TellOfRoom(const absl::Status& status);
   // After Commit: tells the segments; what they want next goes into the round returned.
-  Round Settle(Round round, const absl::Status& status);
+  Round Settle(Round round, const absl::Status& room_status, const absl::Status& status);
+  static void Tell(const Tickets& tickets, const absl::Status& status);
   void Deliver(Round* round);
   void Fail(const absl::Status& error, Round round);
   void Wake(std::unique_lock<std::mutex> lock);

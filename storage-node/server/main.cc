@@ -58,6 +58,16 @@ void AddFlags(CLI::App* app, Flags* flags) {
                   "Keeps a page version when making it applied at least so many records.");
 }
 
+void AddUpkeepFlags(CLI::App* app, UpkeepOptions* upkeep) {
+  app->add_option("--upkeep", upkeep->is_enabled,
+                  "Makes page versions in the background and collects the log they replace.")
+      ->capture_default_str();
+  rpc::AddByteSize(app, "--upkeep-rate", &upkeep->bytes_per_second,
+                   "Reads and writes at most so much a second in the background.");
+  rpc::AddByteSize(app, "--collect-log", &upkeep->collect.min_bytes,
+                   "Collects a segment's log when that gives back so much.");
+}
+
 // A node whose disk failed must not go on: what it would acknowledge next may not be there.
 [[noreturn]] void Die(const absl::Status& error) {
   spdlog::error("first failed write or sync: the storage node ends{}", rpc::Fields("error", error));
@@ -97,6 +107,7 @@ int Main(int argc, char** argv) {
                "sextant-storage-node");
   Flags flags;
   AddFlags(&app, &flags);
+  AddUpkeepFlags(&app, &flags.node.upkeep);
   if (const auto exit_code = rpc::ParseFlags(&app, argc, argv)) return *exit_code;
   flags.common.log.process = "storage-node";
   flags.common.log.node = flags.node.node;

@@ -20,6 +20,7 @@ class Counter {
 struct NodeCounters {
   Counter batches, records, batch_bytes, commits;
   Counter page_reads, page_read_errors, records_applied, pages_stored, damaged_pages;
+  Counter collect_rounds, collect_failures;
   Counter refused_fenced, refused_damaged, refused_no_space, refused_backlog;
 
   StorageNodeCounters Read() const {
@@ -35,6 +36,8 @@ struct NodeCounters {
             .refused_damaged = refused_damaged.Get(),
             .refused_no_space = refused_no_space.Get(),
             .refused_backlog = refused_backlog.Get(),
+            .collect_rounds = collect_rounds.Get(),
+            .collect_failures = collect_failures.Get(),
             .damaged_pages = damaged_pages.Get()};
   }
 };

@@ -19,6 +19,11 @@ absl::Status AsLoss(const absl::Status& status) {
   return absl::IsNotFound(status) ? absl::DataLossError(status.message()) : status;
 }
 
+Lsn LogStartOf(SegmentSlot* slot) {
+  std::lock_guard<std::mutex> lock(slot->mutex);
+  return slot->segment.log_start();
+}
+
 // Verifies the bytes of one stored record.
 absl::StatusOr<log::RecordView> Verify(SegmentId segment, const RecordLocation& at,
                                        std::string_view bytes) {
@@ -39,12 +44,29 @@ SegmentReader::SegmentReader(SegmentStore* store, NodeCounters* counters,
       store_page_after_records_(store_page_after_records),
       on_write_error_(std::move(on_write_error)) {}
 
+template <typename Reply, typename Read>
+absl::StatusOr<Reply> SegmentReader::Retrying(SegmentSlot* slot, Read read) {
+  while (true) {
+    const Lsn log_start = LogStartOf(slot);
+    absl::StatusOr<Reply> reply = read(log_start);
+    const bool may_be_overtaken =
+        absl::IsAborted(reply.status()) || absl::IsDataLoss(reply.status());
+    if (!may_be_overtaken || LogStartOf(slot) == log_start) return reply;
+  }
+}
+
 absl::StatusOr<protocol::ReadPagesReply> SegmentReader::ReadPages(
     SegmentSlot* slot, const protocol::ReadPagesRequest& request) {
+  return Retrying<protocol::ReadPagesReply>(
+      slot, [&](Lsn log_start) { return TryReadPages(slot, request, log_start); });
+}
+
+absl::StatusOr<protocol::ReadPagesReply> SegmentReader::TryReadPages(
+    SegmentSlot* slot, const protocol::ReadPagesRequest& request, Lsn log_start) {
   std::vector<Base> bases;
   std::vector<Lsn> base_lsns;
   for (const PageNo page : request.pages) {
-    ASSIGN_OR_RETURN(Base base, ReadBase(*slot, page, request.read_point));
+    ASSIGN_OR_RETURN(Base base, ReadBase(*slot, page, request.read_point, log_start));
     base_lsns.push_back(base.image ? base.image->lsn : Lsn());
     bases.push_back(std::move(base));
   }
@@ -56,15 +78,20 @@ absl::StatusOr<protocol::ReadPagesReply> SegmentReader::ReadPages(
   RETURN_IF_ERROR(plans.status());
   protocol::ReadPagesReply reply;
   for (size_t i = 0; i < plans->size(); ++i) {
-    ASSIGN_OR_RETURN(page::PageImage image, MakePage(*slot, (*plans)[i], std::move(bases[i])));
-    reply.pages.push_back(std::move(image));
+    const PageReadPlan& plan = (*plans)[i];
+    if (plan.log_start != log_start) return absl::AbortedError("the log starts later by now");
+    const bool was_damaged = bases[i].is_damaged;
+    ASSIGN_OR_RETURN(Made made, MakePage(*slot, plan, std::move(bases[i])));
+    const bool is_worth_it = made.applied >= store_page_after_records_ || was_damaged;
+    if (plan.may_store && made.applied > 0 && is_worth_it) Keep(*slot, plan.page, made.image);
+    reply.pages.push_back(std::move(made.image));
   }
   counters_->page_reads.Add(reply.pages.size());
   return reply;
 }
 
 absl::StatusOr<SegmentReader::Base> SegmentReader::ReadBase(const SegmentSlot& slot, PageNo page,
-                                                            Lsn read_point) {
+                                                            Lsn read_point, Lsn log_start) {
   absl::StatusOr<std::optional<page::PageImage>> image =
       store_->ReadPage(slot.id, page, read_point);
   if (image.ok()) return Base{*std::move(image)};
@@ -73,11 +100,22 @@ absl::StatusOr<SegmentReader::Base> SegmentReader::ReadBase(const SegmentSlot& s
   spdlog::warn("stored page version is damaged, making the page from the log{}",
                rpc::Fields("volume", FormatVolumeId(slot.id.volume), "pg", slot.id.pg, "page", page,
                            "read_point", read_point, "error", image.status()));
-  return Base{.is_damaged = true};
+  Base base{.is_damaged = true};
+  // The log goes back no further than to the version that was made where it starts.
+  if (log_start > Lsn() && log_start < read_point) {
+    image = store_->ReadPage(slot.id, page, log_start);
+    if (image.ok()) base.image = *std::move(image);
+  }
+  return base;
 }
 
-absl::StatusOr<page::PageImage> SegmentReader::MakePage(const SegmentSlot& slot,
-                                                        const PageReadPlan& plan, Base base) {
+absl::StatusOr<SegmentReader::Made> SegmentReader::MakePage(const SegmentSlot& slot,
+                                                            const PageReadPlan& plan, Base base) {
+  if (base.is_damaged && plan.records.empty()) {
+    return absl::DataLossError(Text("page ", plan.page, " as of ", plan.read_point,
+                                    ": its stored version is damaged and its log, up to ",
+                                    plan.log_start, ", was collected: read elsewhere"));
+  }
   ASSIGN_OR_RETURN(PageFold fold,
                    PageFold::Start(plan.page, slot.page_bytes, std::move(base.image)));
   for (const RecordLocation& at : plan.records) {
@@ -88,11 +126,20 @@ absl::StatusOr<page::PageImage> SegmentReader::MakePage(const SegmentSlot& slot,
   }
   const int applied = fold.applied();
   counters_->records_applied.Add(applied);
-  page::PageImage image = std::move(fold).Take();
-  if (plan.may_store && applied > 0 && (applied >= store_page_after_records_ || base.is_damaged)) {
-    Keep(slot, plan.page, image);
+  return Made{std::move(fold).Take(), applied};
+}
+
+absl::StatusOr<SegmentReader::Version> SegmentReader::MakeVersion(SegmentSlot* slot, PageNo page,
+                                                                  Lsn through) {
+  ASSIGN_OR_RETURN(Base base, ReadBase(*slot, page, through, LogStartOf(slot)));
+  const bool was_damaged = base.is_damaged;
+  PageReadPlan plan;
+  {
+    std::lock_guard<std::mutex> lock(slot->mutex);
+    plan = slot->segment.PlanVersion(page, through, base.image ? base.image->lsn : Lsn());
   }
-  return image;
+  ASSIGN_OR_RETURN(Made made, MakePage(*slot, plan, std::move(base)));
+  return Version{std::move(made.image), made.applied > 0 || was_damaged};
 }
 
 void SegmentReader::Keep(const SegmentSlot& slot, PageNo page, const page::PageImage& image) {
@@ -105,6 +152,12 @@ void SegmentReader::Keep(const SegmentSlot& slot, PageNo page, const page::PageI
 }
 
 absl::StatusOr<protocol::ReadLogReply> SegmentReader::ReadLog(
+    SegmentSlot* slot, const protocol::ReadLogRequest& request) {
+  return Retrying<protocol::ReadLogReply>(
+      slot, [&](Lsn /*log_start*/) { return TryReadLog(slot, request); });
+}
+
+absl::StatusOr<protocol::ReadLogReply> SegmentReader::TryReadLog(
     SegmentSlot* slot, const protocol::ReadLogRequest& request) {
   absl::StatusOr<LogReadPlan> plan;
   {

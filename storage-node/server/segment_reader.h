@@ -2,7 +2,9 @@
 //
 // A page is the newest stored version at or below the read point and the records above it, each
 // verified. A stored version that fails its checksum is passed over and the page made from the log,
-// which is whole; a damaged record has no such substitute here and is an error (DATA_LOSS).
+// if that still reaches so far back; a damaged record has no such substitute here. What cannot be
+// made whole is DATA_LOSS, never an older version and never zeros. A read that a round of
+// collection overtook (its base was too old, or its records vanished) is planned anew.
 // Internal to server/.
 #pragma once
 
@@ -29,15 +31,34 @@ class SegmentReader {
                                                      const protocol::ReadPagesRequest& request);
   absl::StatusOr<protocol::ReadLogReply> ReadLog(SegmentSlot* slot,
                                                  const protocol::ReadLogRequest& request);
+  // The page as of `through`, for keeping. The log start must not move meanwhile.
+  struct Version {
+    page::PageImage image;
+    bool is_new = false;  // not stored yet, or only damaged
+  };
+  absl::StatusOr<Version> MakeVersion(SegmentSlot* slot, PageNo page, Lsn through);
 
  private:
   struct Base {
     std::optional<page::PageImage> image;
-    bool is_damaged = false;  // there was one, and it must be replaced
+    bool is_damaged = false;  // there was a newer one, and it must be replaced
   };
-  absl::StatusOr<Base> ReadBase(const SegmentSlot& slot, PageNo page, Lsn read_point);
-  absl::StatusOr<page::PageImage> MakePage(const SegmentSlot& slot, const PageReadPlan& plan,
-                                           Base base);
+  struct Made {
+    page::PageImage image;
+    int applied = 0;
+  };
+  // Reads as long as rounds of collection get in the way.
+  template <typename Reply, typename Read>
+  absl::StatusOr<Reply> Retrying(SegmentSlot* slot, Read read);
+  // ABORTED: the log start is not `log_start` any more.
+  absl::StatusOr<protocol::ReadPagesReply> TryReadPages(SegmentSlot* slot,
+                                                        const protocol::ReadPagesRequest& request,
+                                                        Lsn log_start);
+  absl::StatusOr<protocol::ReadLogReply> TryReadLog(SegmentSlot* slot,
+                                                    const protocol::ReadLogRequest& request);
+  absl::StatusOr<Base> ReadBase(const SegmentSlot& slot, PageNo page, Lsn read_point,
+                                Lsn log_start);
+  absl::StatusOr<Made> MakePage(const SegmentSlot& slot, const PageReadPlan& plan, Base base);
   void Keep(const SegmentSlot& slot, PageNo page, const page::PageImage& image);
 
   SegmentStore* const store_;

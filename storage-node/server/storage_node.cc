@@ -14,10 +14,12 @@
 #include "common/base/text.h"
 #include "common/rpc/logging.h"
 #include "storage-node/server/answer_router.h"
+#include "storage-node/server/collect_task.h"
 #include "storage-node/server/committer.h"
 #include "storage-node/server/node_counters.h"
 #include "storage-node/server/segment_reader.h"
 #include "storage-node/server/segment_slot.h"
+#include "storage-node/server/upkeep_runner.h"
 
 namespace sextant::storage {
 namespace {
@@ -62,6 +64,10 @@ class StorageNodeImpl : public StorageNode {
   class Stream;
 
   absl::Status LoadSegment(SegmentState state);
+  void StartUpkeep();
+  // Segment::MoveLogStart, answered; blocks for the disk.
+  absl::Status MoveLogStart(SegmentSlot* slot, const LogStart& to);
+  std::vector<SegmentSlot*> Slots() const;
   void Append(ReplyToken from, std::shared_ptr<const std::string> batch);
   void AnswerDamaged(ReplyToken from, std::string_view batch, const absl::Status& why);
   // Refuses a batch in the name of its segment, which may not exist.
@@ -80,6 +86,7 @@ class StorageNodeImpl : public StorageNode {
 
   Committer committer_;  // its thread uses all of the above
   SegmentReader reader_;
+  std::unique_ptr<UpkeepRunner> upkeep_;  // last: its thread uses all of the above
 };
 
 class StorageNodeImpl::Stream : public AppendStream {
@@ -101,6 +108,7 @@ class StorageNodeImpl::Stream : public AppendStream {
 absl::Status StorageNodeImpl::Load() {
   ASSIGN_OR_RETURN(std::vector<SegmentState> states, store_->LoadStates());
   for (SegmentState& state : states) RETURN_IF_ERROR(LoadSegment(std::move(state)));
+  if (options_.upkeep.is_enabled) StartUpkeep();
   return absl::OkStatus();
 }
 
@@ -125,6 +133,44 @@ absl::Status StorageNodeImpl::LoadSegment(SegmentState state) {
   }
   slots_.emplace(slot->id, std::move(slot));
   return absl::OkStatus();
+}
+
+// --- upkeep
+
+void StorageNodeImpl::StartUpkeep() {
+  CollectTask::Outside outside{
+      .slots = [this] { return Slots(); },
+      .move_log_start = [this](SegmentSlot* slot,
+                               const LogStart& to) { return MoveLogStart(slot, to); },
+      .on_write_error = [this](absl::Status error) { committer_.ReportFatal(std::move(error)); }};
+  std::vector<std::unique_ptr<UpkeepTask>> tasks;
+  tasks.push_back(std::make_unique<CollectTask>(options_.upkeep.collect, store_.get(), &reader_,
+                                                &counters_, std::move(outside)));
+  upkeep_ = std::make_unique<UpkeepRunner>(options_.upkeep, std::move(tasks),
+                                           [this] { return committer_.IsBusy(); });
+}
+
+std::vector<SegmentSlot*> StorageNodeImpl::Slots() const {
+  std::shared_lock<std::shared_mutex> lock(slots_mutex_);
+  std::vector<SegmentSlot*> slots;
+  for (const auto& [id, slot] : slots_) slots.push_back(slot.get());
+  return slots;
+}
+
+absl::Status StorageNodeImpl::MoveLogStart(SegmentSlot* slot, const LogStart& to) {
+  std::promise<absl::Status> moved;
+  const ReplyToken token =
+      answers_.AddLogStart([&](absl::Status status) { moved.set_value(std::move(status)); });
+  if (committer_.has_failed()) {
+    answers_.DeliverLogStart({token, absl::UnavailableError("the storage node is stopping")});
+  } else {
+    {
+      std::lock_guard<std::mutex> lock(slot->mutex);
+      slot->segment.MoveLogStart(to, token);
+    }
+    committer_.Enqueue(slot);
+  }
+  return moved.get_future().get();
 }
 
 SegmentSlot* StorageNodeImpl::Find(SegmentId segment) const {

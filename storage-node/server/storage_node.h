@@ -18,9 +18,20 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/protocol/storage_messages.h"
+#include "storage-node/segment/segment.h"
 #include "storage-node/store/segment_store.h"
 
 namespace sextant::storage {
+
+// Background work of a node (upkeep_runner.h).
+struct UpkeepOptions {
+  bool is_enabled = true;
+  // Reads and writes about so much a second, and pauses while batches are committed.
+  uint64_t bytes_per_second = 64ull << 20;
+  // Looks for something to do so often.
+  absl::Duration interval = absl::Seconds(1);
+  CollectOptions collect;
+};
 
 struct StorageNodeOptions {
   std::string node;  // "az1-a"
@@ -29,6 +40,7 @@ struct StorageNodeOptions {
   uint64_t max_pending_bytes = 256ull << 20;
   // Keep a materialised page when making it applied at least this many records.
   int store_page_after_records = 16;
+  UpkeepOptions upkeep;
   // Told how long each sync took, on the committer thread; may be empty.
   std::function<void(absl::Duration)> observe_commit;
 };
@@ -38,6 +50,7 @@ struct StorageNodeCounters {  // since start; read without stopping anything
   uint64_t commits = 0;  // syncs
   uint64_t page_reads = 0, page_read_errors = 0, records_applied = 0, pages_stored = 0;
   uint64_t refused_fenced = 0, refused_damaged = 0, refused_no_space = 0, refused_backlog = 0;
+  uint64_t collect_rounds = 0, collect_failures = 0;  // of the log
   uint64_t damaged_pages = 0;  // stored versions that failed their checksum and were made anew
 };
 
