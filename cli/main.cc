@@ -35,6 +35,7 @@ int Main(int argc, char** argv) {
   Cli cli;
   AddClusterCommands(&app, &cli);
   AddVolumeCommands(&app, &cli);
+  AddSegmentCommands(&app, &cli);
   AddBenchCommands(&app, &cli);
   AddPingCommand(&app, &cli);
   AddSqlCommand(&app, &cli);

@@ -7,6 +7,7 @@
 #include "common/base/check.h"
 #include "common/base/status.h"
 #include "common/base/text.h"
+#include "common/quorum/quorum.h"
 #include "storage-node/store/memory_store.h"
 #include "storage-node/store/rocksdb_store.h"
 
@@ -40,7 +41,18 @@ std::vector<volume::Member> EmbeddedCluster::Members() {
   return members;
 }
 
+std::vector<volume::Member> EmbeddedCluster::MembersAndSpares() const {
+  std::vector<volume::Member> members = Members();
+  for (int i = 1; i <= options_.spares; ++i) {
+    members.push_back({Text("az", i, "-c"), Text("az", i)});
+  }
+  return members;
+}
+
 absl::StatusOr<std::unique_ptr<EmbeddedCluster>> EmbeddedCluster::Create(EmbeddedOptions options) {
+  if (options.spares < 0 || options.spares > quorum::kZones) {
+    return absl::InvalidArgumentError(Text("0 to ", quorum::kZones, " spares are possible"));
+  }
   if (!options.directory.empty()) {
     std::error_code error;
     std::filesystem::create_directories(options.directory, error);
@@ -53,7 +65,7 @@ absl::StatusOr<std::unique_ptr<EmbeddedCluster>> EmbeddedCluster::Create(Embedde
 }
 
 EmbeddedCluster::EmbeddedCluster(EmbeddedOptions options) : options_(std::move(options)) {
-  for (const volume::Member& member : Members()) {
+  for (const volume::Member& member : MembersAndSpares()) {
     nodes_.push_back(std::make_unique<LocalNode>(
         member, options_.directory.empty() ? MemoryStoreOpener()
                                            : RocksDbStoreOpener(options_.directory, member)));
@@ -100,7 +112,7 @@ void EmbeddedCluster::SetConnected(const std::string& name, bool is_connected) {
 absl::Status EmbeddedCluster::LaunchWriter() {
   KillWriter();
   compute::WriterVolumeOptions options;
-  options.nodes = Members();
+  options.nodes = MembersAndSpares();
   if (options_.create_volume) options.create = options_.geometry;
   if (options_.adjust_writer) options_.adjust_writer(&options);
   std::vector<std::unique_ptr<compute::StoragePeer>> peers;

@@ -10,8 +10,9 @@
 // One process has one point of failure: it is for development, tests and single-machine use, where
 // the six copies guard against damaged data, not against the loss of the machine.
 //
-// Nodes are az1-a, az1-b, az2-a, az2-b, az3-a, az3-b. A killed node keeps what it had synced;
-// memory nodes lose the rest, as in a power cut. Thread-safety: life-cycle calls from one thread.
+// Nodes are az1-a, az1-b, az2-a, az2-b, az3-a, az3-b, and spares az1-c and so on if asked for. A
+// killed node keeps what it had synced; memory nodes lose the rest, as in a power cut.
+// Thread-safety: life-cycle calls from one thread.
 #pragma once
 
 #include <functional>
@@ -32,6 +33,7 @@ struct EmbeddedOptions {
   std::string directory;      // one folder per node is made in it; empty: memory
   volume::Geometry geometry;  // of the volume that is made if there is none
   bool create_volume = true;
+  int spares = 0;  // az1-c, az2-c, az3-c: so many of them
   // Last word on the writer's options; may be empty.
   std::function<void(compute::WriterVolumeOptions*)> adjust_writer;
   std::function<void(storage::StorageNodeOptions*)> adjust_storage;  // likewise
@@ -43,7 +45,7 @@ class EmbeddedCluster {
   static absl::StatusOr<std::unique_ptr<EmbeddedCluster>> Create(EmbeddedOptions options);
   ~EmbeddedCluster();
 
-  // All six that do not run.
+  // All that do not run.
   absl::Status StartNodes();
   absl::Status StartNode(const std::string& node);
   void KillNode(const std::string& node);
@@ -51,7 +53,7 @@ class EmbeddedCluster {
   // The node runs on, but no compute node reaches it.
   void SetConnected(const std::string& node, bool is_connected);
   LocalNode& node(const std::string& name);
-  static std::vector<volume::Member> Members();
+  static std::vector<volume::Member> Members();  // the six
 
   // Starts a writer in place of the one there is, and waits until the volume is open.
   absl::Status StartWriter(absl::Duration timeout);
@@ -65,6 +67,7 @@ class EmbeddedCluster {
 
  private:
   explicit EmbeddedCluster(EmbeddedOptions options);
+  std::vector<volume::Member> MembersAndSpares() const;
 
   const EmbeddedOptions options_;
   std::vector<std::unique_ptr<LocalNode>> nodes_;

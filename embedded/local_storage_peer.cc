@@ -133,6 +133,15 @@ void LocalStoragePeer::CreateSegment(const protocol::CreateSegmentRequest& reque
   });
 }
 
+void LocalStoragePeer::DropSegment(const protocol::DropSegmentRequest& request, absl::Duration,
+                                   compute::Done<protocol::DropSegmentReply> done) {
+  Ask<protocol::DropSegmentReply>(std::move(done), [request](auto& node, const auto& done) {
+    const absl::Status status = node.DropSegment(request);
+    if (!status.ok()) return done(status);
+    done(protocol::DropSegmentReply());
+  });
+}
+
 void LocalStoragePeer::RaiseEpoch(const protocol::RaiseEpochRequest& request, absl::Duration,
                                   compute::Done<protocol::SegmentStatus> done) {
   Ask<protocol::SegmentStatus>(

@@ -46,6 +46,8 @@ class LocalStoragePeer final : public compute::StoragePeer {
   void GetStatus(absl::Duration timeout, compute::Done<protocol::NodeStatus> done) override;
   void CreateSegment(const protocol::CreateSegmentRequest& request, absl::Duration timeout,
                      compute::Done<protocol::SegmentStatus> done) override;
+  void DropSegment(const protocol::DropSegmentRequest& request, absl::Duration timeout,
+                   compute::Done<protocol::DropSegmentReply> done) override;
   void RaiseEpoch(const protocol::RaiseEpochRequest& request, absl::Duration timeout,
                   compute::Done<protocol::SegmentStatus> done) override;
   void ReadLog(const protocol::ReadLogRequest& request, absl::Duration timeout,

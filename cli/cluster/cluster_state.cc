@@ -24,7 +24,9 @@ using Json = nlohmann::ordered_json;
 
 Json NodeToJson(const NodeState& node) {
   return {{"name", node.name},
-          {"role", node.is_writer() ? "writer" : "storage"},
+          {"role", node.is_writer() ? "writer"
+                   : node.is_spare  ? "spare"
+                                    : "storage"},
           {"zone", node.zone},
           {"listen", node.listen},
           {"metrics", node.metrics},
@@ -36,6 +38,7 @@ NodeState NodeFromJson(const Json& json) {
   NodeState node;
   node.name = json.at("name").get<std::string>();
   node.zone = json.at("zone").get<std::string>();
+  node.is_spare = json.at("role").get<std::string>() == "spare";
   node.listen = json.at("listen").get<std::string>();
   node.metrics = json.at("metrics").get<std::string>();
   node.process.pid = json.at("pid").get<pid_t>();
@@ -72,7 +75,7 @@ std::vector<std::string> ClusterState::StorageAddresses() const {
 }
 
 ClusterState NewClusterState(const ClusterSettings& settings, const std::vector<uint16_t>& ports) {
-  SEXTANT_CHECK(ports.size() == kPortsPerCluster);
+  SEXTANT_CHECK(ports.size() == static_cast<size_t>(PortsFor(settings)));
   ClusterState state;
   state.settings = settings;
   size_t next_port = 0;
@@ -87,6 +90,10 @@ ClusterState NewClusterState(const ClusterSettings& settings, const std::vector<
   for (const char* zone : {"az1", "az2", "az3"}) {
     for (const char* suffix : {"-a", "-b"}) add(Text(zone, suffix), zone);
   }
+  for (uint32_t i = 1; i <= settings.spares; ++i) {
+    add(Text("az", i, "-c"), Text("az", i));
+    state.nodes.back().is_spare = true;
+  }
   add(kWriterName, "");
   return state;
 }
@@ -98,6 +105,7 @@ std::string StateToJson(const ClusterState& state) {
                      {"segment_bytes", state.settings.segment_bytes},
                      {"page_bytes", state.settings.page_bytes},
                      {"protection_groups", state.settings.protection_groups},
+                     {"spares", state.settings.spares},
                      {"is_volume_created", state.is_volume_created},
                      {"nodes", std::move(nodes)}};
   return json.dump(2) + "\n";
@@ -114,6 +122,7 @@ absl::StatusOr<ClusterState> StateFromJson(const std::string& text) {
     state.settings.segment_bytes = json.at("segment_bytes").get<uint64_t>();
     state.settings.page_bytes = json.at("page_bytes").get<uint32_t>();
     state.settings.protection_groups = json.at("protection_groups").get<uint32_t>();
+    state.settings.spares = json.value("spares", 0u);
     state.is_volume_created = json.at("is_volume_created").get<bool>();
     for (const Json& node : json.at("nodes")) state.nodes.push_back(NodeFromJson(node));
     const auto is_writer = [](const NodeState& node) { return node.is_writer(); };

@@ -21,11 +21,12 @@ namespace sextant::cli {
 inline constexpr char kWriterName[] = "writer";
 
 struct NodeState {
-  std::string name;     // "az1-a", "writer"
-  std::string zone;     // "az1"; empty for the writer
-  std::string listen;   // gRPC, "127.0.0.1:20001"
-  std::string metrics;  // HTTP
-  ProcessId process;    // last one started
+  std::string name;       // "az1-a", "writer"
+  std::string zone;       // "az1"; empty for the writer
+  std::string listen;     // gRPC, "127.0.0.1:20001"
+  std::string metrics;    // HTTP
+  ProcessId process;      // last one started
+  bool is_spare = false;  // a storage node that the volume is not founded on
   bool is_writer() const { return zone.empty(); }
 };
 
@@ -34,6 +35,7 @@ struct ClusterSettings {
   uint64_t segment_bytes = 10ull << 30;
   uint32_t page_bytes = 4096;
   uint32_t protection_groups = 1;
+  uint32_t spares = 0;  // storage nodes beyond the six, one a zone
   bool operator==(const ClusterSettings&) const = default;
 };
 
@@ -47,10 +49,13 @@ struct ClusterState {
   std::vector<std::string> StorageAddresses() const;
 };
 
-// The six storage nodes in three zones and the writer, on these 14 ports (two a node), none
-// started.
+// The six storage nodes in three zones, the spares and the writer, on these ports (two a node),
+// none started.
 ClusterState NewClusterState(const ClusterSettings& settings, const std::vector<uint16_t>& ports);
-inline constexpr int kPortsPerCluster = 14;
+inline constexpr int kPortsPerCluster = 14;  // without spares
+inline int PortsFor(const ClusterSettings& settings) {
+  return kPortsPerCluster + 2 * static_cast<int>(settings.spares);
+}
 
 std::string StateToJson(const ClusterState& state);
 // INVALID_ARGUMENT: not a cluster state, or one of a newer format.

@@ -58,7 +58,8 @@ std::vector<std::string> NodeCommand(const Binaries& binaries, const std::string
   flag("--role", "writer");
   for (const NodeState& storage : state.nodes) {
     if (storage.is_writer()) continue;
-    flag("--storage-node", Text(storage.name, "@", storage.zone, "=", storage.listen));
+    flag(storage.is_spare ? "--spare-node" : "--storage-node",
+         Text(storage.name, "@", storage.zone, "=", storage.listen));
   }
   if (!state.is_volume_created) {
     command.push_back("--create-volume");

@@ -54,6 +54,7 @@ absl::Status CheckSettings(const ClusterSettings& has, const RequestedSettings& 
   };
   RETURN_IF_ERROR(check("--segment-size", has.segment_bytes, wants.segment_bytes));
   RETURN_IF_ERROR(check("--page-size", has.page_bytes, wants.page_bytes));
+  RETURN_IF_ERROR(check("--spares", has.spares, wants.spares));
   return check("--protection-groups", has.protection_groups, wants.protection_groups);
 }
 
@@ -62,10 +63,11 @@ absl::StatusOr<ClusterState> CreateState(const std::string& dir,
   ClusterSettings settings;
   settings.segment_bytes = requested.segment_bytes.value_or(settings.segment_bytes);
   settings.page_bytes = requested.page_bytes.value_or(settings.page_bytes);
+  settings.spares = requested.spares.value_or(settings.spares);
   settings.protection_groups = requested.protection_groups.value_or(settings.protection_groups);
   RETURN_IF_ERROR(volume::ValidateGeometry(settings.page_bytes, settings.segment_bytes,
                                            settings.protection_groups));
-  ASSIGN_OR_RETURN(const std::vector<uint16_t> ports, PickFreePorts(kPortsPerCluster));
+  ASSIGN_OR_RETURN(const std::vector<uint16_t> ports, PickFreePorts(PortsFor(settings)));
   const ClusterState state = NewClusterState(settings, ports);
   std::error_code error;
   for (const char* folder : {"logs", "run"}) fs::create_directories(fs::path(dir) / folder, error);

@@ -23,6 +23,7 @@ struct RequestedSettings {
   std::optional<uint64_t> segment_bytes;
   std::optional<uint32_t> page_bytes;
   std::optional<uint32_t> protection_groups;
+  std::optional<uint32_t> spares;
 };
 
 // What became of one node.

@@ -207,6 +207,10 @@ void AddUp(CLI::App* noun, Cli* cli, ClusterFlags* flags) {
       ->default_str("10GiB");
   verb->add_option("--protection-groups", flags->settings.protection_groups,
                    "Makes the volume of this many protection groups (new clusters only) [1].");
+  verb->add_option("--spares", flags->settings.spares,
+                   "Adds a spare storage node in so many of the zones, for `segment replace` (new "
+                   "clusters only) [0].")
+      ->check(CLI::Range(0, 3));
   const auto set_page = [flags](const std::string& text) {
     const absl::StatusOr<uint64_t> bytes = ParseByteSize(text);
     if (!bytes.ok() || *bytes > 65536) {

@@ -41,6 +41,7 @@ void AddClusterCommands(CLI::App* app, Cli* cli);
 void AddSqlCommand(CLI::App* app, Cli* cli);
 void AddBenchCommands(CLI::App* app, Cli* cli);
 void AddVolumeCommands(CLI::App* app, Cli* cli);
+void AddSegmentCommands(CLI::App* app, Cli* cli);
 void AddPingCommand(CLI::App* app, Cli* cli);
 void AddMiscCommands(CLI::App* app, Cli* cli);  // version, completion
 

@@ -173,13 +173,14 @@ struct CopyPagesReply {
 };
 
 // Takes a segment and all that it holds off the node, for good: it was replaced.
-// FAILED_PRECONDITION: the claim is not the newest that the segment knows, or `membership` is not
-// newer than its own or still counts it. OK if there is no such segment.
+// FAILED_PRECONDITION: the claim is older than the segment's, or `membership` is older than its own
+// or still counts it. OK if there is no such segment.
 struct DropSegmentRequest {
   SegmentId segment;
   VolumeEpoch epoch;
   WriterId writer;
   volume::Membership membership;
 };
+struct DropSegmentReply {};
 
 }  // namespace sextant::protocol

@@ -15,6 +15,7 @@ using quorum::Slot;
 using quorum::SlotSet;
 
 constexpr size_t kMaxChanges = quorum::kMaxSlots - quorum::kMembers;
+constexpr int kTurnBits = 32;  // of a membership epoch; above them the volume epoch
 
 // `set` with each change's candidate in the place of the one it replaces.
 SlotSet Replaced(SlotSet set, const MemberChange& change) {
@@ -148,6 +149,18 @@ std::optional<Slot> Membership::SlotOf(const std::string& node) const {
     if (!found.has_value() || base.Contains(*found)) found = slot;
   }
   return found;
+}
+
+Membership TakenOver(Membership membership, VolumeEpoch epoch) {
+  // Above whatever was heard, also if somebody made that up.
+  membership.epoch =
+      std::max(membership.epoch.Next(), MembershipEpoch((epoch.value() << kTurnBits) + 1));
+  return membership;
+}
+
+std::string FormatMembershipEpoch(MembershipEpoch epoch) {
+  constexpr uint64_t kTurnMask = (uint64_t{1} << kTurnBits) - 1;
+  return Text(epoch.value() >> kTurnBits, ".", epoch.value() & kTurnMask);
 }
 
 absl::Status ValidateMembership(const Membership& membership) {

@@ -55,6 +55,12 @@ struct Membership {
   std::optional<quorum::Slot> SlotOf(const std::string& node) const;
 };
 
+// `membership` as the writer of `epoch` takes it over: the same members, the first of its turns.
+Membership TakenOver(Membership membership, VolumeEpoch epoch);
+
+// "6.2": second membership that the writer of volume epoch 6 made of the group.
+std::string FormatMembershipEpoch(MembershipEpoch epoch);
+
 // INVALID_ARGUMENT, saying what is wrong: not six members in the base, a node twice (other than as
 // its own successor) or without a name, not two in each of three zones, a malformed change.
 absl::Status ValidateMembership(const Membership& membership);

@@ -123,6 +123,17 @@ TEST(MemberChange, ASecondOneNestsAndSlotsAreUsedAgain) {
   EXPECT_EQ(again->SlotOf("az3-b"), 5);
 }
 
+TEST(MemberChange, EveryVolumeEpochNumbersItsOwn) {
+  const Membership stray = *BeginChange(TakenOver(SixMembers(), VolumeEpoch(6)), 5, kSpare);
+  EXPECT_EQ(FormatMembershipEpoch(SixMembers().epoch), "0.1");
+  EXPECT_EQ(FormatMembershipEpoch(stray.epoch), "6.2");
+  const Membership successor = TakenOver(SixMembers(), VolumeEpoch(7));
+  EXPECT_EQ(FormatMembershipEpoch(successor.epoch), "7.1");
+  EXPECT_GT(successor.epoch, stray.epoch);
+  EXPECT_EQ(successor.members, SixMembers().members);
+  EXPECT_GT(TakenOver(successor, VolumeEpoch(2)).epoch, successor.epoch);
+}
+
 TEST(MemberChange, ANodeMayReplaceItself) {
   const auto during = BeginChange(SixMembers(), 5, {"az3-b", "az3"});
   ASSERT_OK(during);

@@ -80,6 +80,20 @@ class GrpcStoragePeer final : public StoragePeer {
         [](const v1::SegmentStatus& response) { return rpc::FromProto(response); });
   }
 
+  void DropSegment(const protocol::DropSegmentRequest& request, absl::Duration timeout,
+                   Done<protocol::DropSegmentReply> done) override {
+    v1::DropSegmentRequest wire;
+    rpc::ToProto(request, &wire);
+    Call<v1::DropSegmentRequest, v1::DropSegmentResponse, protocol::DropSegmentReply>(
+        std::move(wire), timeout, std::move(done),
+        [this](auto* context, auto* request, auto* response, auto finish) {
+          control_->async()->DropSegment(context, request, response, std::move(finish));
+        },
+        [](const v1::DropSegmentResponse&) -> absl::StatusOr<protocol::DropSegmentReply> {
+          return protocol::DropSegmentReply();
+        });
+  }
+
   void RaiseEpoch(const protocol::RaiseEpochRequest& request, absl::Duration timeout,
                   Done<protocol::SegmentStatus> done) override {
     v1::RaiseEpochRequest wire;

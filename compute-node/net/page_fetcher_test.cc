@@ -58,6 +58,8 @@ class FakePeer final : public StoragePeer {
   void GetStatus(absl::Duration, Done<protocol::NodeStatus>) override {}
   void CreateSegment(const protocol::CreateSegmentRequest&, absl::Duration,
                      Done<protocol::SegmentStatus>) override {}
+  void DropSegment(const protocol::DropSegmentRequest&, absl::Duration,
+                   Done<protocol::DropSegmentReply>) override {}
   void RaiseEpoch(const protocol::RaiseEpochRequest&, absl::Duration,
                   Done<protocol::SegmentStatus>) override {}
   void ReadLog(const protocol::ReadLogRequest&, absl::Duration,

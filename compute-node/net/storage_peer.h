@@ -46,6 +46,8 @@ class StoragePeer {
   virtual void GetStatus(absl::Duration timeout, Done<protocol::NodeStatus> done) = 0;
   virtual void CreateSegment(const protocol::CreateSegmentRequest& request, absl::Duration timeout,
                              Done<protocol::SegmentStatus> done) = 0;
+  virtual void DropSegment(const protocol::DropSegmentRequest& request, absl::Duration timeout,
+                           Done<protocol::DropSegmentReply> done) = 0;
   virtual void RaiseEpoch(const protocol::RaiseEpochRequest& request, absl::Duration timeout,
                           Done<protocol::SegmentStatus> done) = 0;
   virtual void ReadLog(const protocol::ReadLogRequest& request, absl::Duration timeout,

@@ -60,6 +60,10 @@ void AddComputeFlags(CLI::App* app, ComputeFlags* flags) {
                   "Names a storage node, NAME@ZONE=HOST:PORT; six times, two in each of three "
                   "zones.")
       ->required();
+  app->add_option(
+      "--spare-node", flags->spare_node_texts,
+      "Names a storage node that a volume is not made on and that may replace a member, "
+      "NAME@ZONE=HOST:PORT; any number.");
   app->add_flag("--create-volume", flags->create_volume,
                 "Makes a volume if the storage nodes hold none; without it that is an error.");
   app->add_option("--page-size", flags->page_bytes, "Sets a new volume's page size, in bytes.")
@@ -93,6 +97,11 @@ absl::Status CheckComputeFlags(ComputeFlags* flags) {
     flags->storage_nodes.push_back(std::move(node));
   }
   RETURN_IF_ERROR(compute::MembershipOf(flags->volume.nodes).status());
+  for (const std::string& text : flags->spare_node_texts) {
+    ASSIGN_OR_RETURN(StorageNodeAddress node, ParseStorageNode(text));
+    flags->volume.nodes.push_back(node.member);
+    flags->storage_nodes.push_back(std::move(node));
+  }
   RETURN_IF_ERROR(
       volume::ValidateGeometry(flags->page_bytes, flags->segment_bytes, flags->protection_groups));
   if (flags->create_volume) {

@@ -22,6 +22,7 @@ struct ComputeFlags {
   std::string node = "writer";
   std::string role = "writer";
   std::vector<std::string> storage_node_texts;  // NAME@ZONE=HOST:PORT
+  std::vector<std::string> spare_node_texts;    // likewise
   bool create_volume = false;
   uint32_t page_bytes = 4096;
   uint64_t segment_bytes = volume::kDefaultSegmentBytes;
@@ -35,7 +36,7 @@ struct ComputeFlags {
   size_t sql_max_sessions = 1024;
   compute::WriterVolumeOptions volume;
 
-  std::vector<StorageNodeAddress> storage_nodes;  // of storage_node_texts, by CheckComputeFlags
+  std::vector<StorageNodeAddress> storage_nodes;  // of both, by CheckComputeFlags
 };
 
 void AddComputeFlags(CLI::App* app, ComputeFlags* flags);

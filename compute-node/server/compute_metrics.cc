@@ -38,6 +38,7 @@ MetricFamily MemberLag(const compute::VolumeStatus& status) {
   for (size_t pg = 0; pg < status.progress.pgs.size(); ++pg) {
     const compute::PgProgress& progress = status.progress.pgs[pg];
     for (size_t slot = 0; slot < progress.members.size(); ++slot) {
+      if (status.memberships[pg].members[slot].node.empty()) continue;
       const Lsn scl = progress.members[slot].scl;
       const uint64_t lag = status.progress.Lag(scl, progress.last_lsn);
       family.metric.push_back(

@@ -1,6 +1,8 @@
 // See compute_service.h.
 #include "compute-node/server/compute_service.h"
 
+#include "common/rpc/status.h"
+
 namespace sextant::server {
 namespace {
 
@@ -32,6 +34,7 @@ void AddPg(uint32_t pg, const compute::WriterProgress& writer, const volume::Mem
   shown->set_last_lsn(progress.last_lsn.value());
   shown->set_pgcl(progress.pgcl.value());
   for (size_t slot = 0; slot < progress.members.size(); ++slot) {
+    if (membership.members[slot].node.empty()) continue;
     const compute::MemberProgress& member = progress.members[slot];
     v1::MemberProgress* row = shown->add_members();
     row->set_node(membership.members[slot].node);
@@ -39,6 +42,16 @@ void AddPg(uint32_t pg, const compute::WriterProgress& writer, const volume::Mem
     row->set_state(StateName(member.state));
     row->set_scl(member.scl.value());
     row->set_lag_records(writer.Lag(member.scl, progress.last_lsn));
+  }
+  shown->set_membership(volume::FormatMembershipEpoch(membership.epoch));
+  shown->set_is_in_effect(progress.is_in_effect);
+  for (const compute::ChangeProgress& change : progress.changes) {
+    v1::ChangeProgress* row = shown->add_changes();
+    row->set_from(membership.members[change.from].node);
+    row->set_to(membership.members[change.to].node);
+    row->set_scl(change.scl.value());
+    row->set_target(change.target.value());
+    row->set_is_held(change.is_held);
   }
 }
 
@@ -74,6 +87,24 @@ grpc::ServerUnaryReactor* ComputeService::GetStatus(grpc::CallbackServerContext*
   out->set_recovery_seconds(absl::ToDoubleSeconds(status.opening_time));
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   reactor->Finish(grpc::Status::OK);
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* ComputeService::ReplaceSegment(grpc::CallbackServerContext* context,
+                                                         const v1::ReplaceSegmentRequest* request,
+                                                         v1::ReplaceSegmentResponse*) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  volume_.ReplaceSegment(
+      PgId(request->pg()), request->from(), request->to(), request->hold(),
+      [reactor](const absl::Status& status) { reactor->Finish(rpc::ToGrpc(status)); });
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* ComputeService::UndoReplace(grpc::CallbackServerContext* context,
+                                                      const v1::UndoReplaceRequest* request,
+                                                      v1::UndoReplaceResponse*) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  reactor->Finish(rpc::ToGrpc(volume_.UndoReplacement(PgId(request->pg()), request->from())));
   return reactor;
 }
 

@@ -8,9 +8,20 @@
 
 namespace sextant::compute {
 
-AckTracker::AckTracker(quorum::QuorumSets sets, size_t slots, Lsn durable)
-    : sets_(std::move(sets)), members_(slots), counted_(slots), pgcl_(durable) {
-  SEXTANT_CHECK(slots <= quorum::kMaxSlots) << slots;
+AckTracker::AckTracker(quorum::QuorumSets sets, Lsn durable)
+    : sets_(std::move(sets)),
+      members_(quorum::kMaxSlots),
+      counted_(quorum::kMaxSlots),
+      pgcl_(durable) {}
+
+bool AckTracker::SetSets(quorum::QuorumSets sets) {
+  sets_ = std::move(sets);
+  return Recompute();
+}
+
+void AckTracker::Join(quorum::Slot slot) {
+  members_[slot] = {};
+  counted_[slot] = Lsn();
 }
 
 bool AckTracker::Connected(quorum::Slot slot, Lsn scl) {

@@ -12,7 +12,17 @@ namespace sextant::compute {
 namespace {
 
 bool IsMember(const volume::Membership& membership, const std::string& node, quorum::Slot slot) {
-  return slot < membership.members.size() && membership.members[slot].node == node;
+  return membership.IsActive(slot) && membership.members[slot].node == node;
+}
+
+// Members of the set with the fewest answers.
+int FewestIn(const volume::Membership& membership, quorum::SlotSet answered) {
+  int fewest = quorum::kMembers;
+  const quorum::QuorumSets sets = membership.Sets();
+  for (const quorum::SlotSet set : sets.sets()) {
+    fewest = std::min(fewest, set.Intersect(answered).size());
+  }
+  return fewest;
 }
 
 }  // namespace
@@ -21,19 +31,15 @@ VolumeEpoch LastTruncationEpoch(const std::vector<volume::Truncation>& truncatio
   return truncations.empty() ? VolumeEpoch() : truncations.back().epoch;
 }
 
-int Discovery::Group::MemberAnswers() const {
-  return static_cast<int>(std::ranges::count_if(answers, [&](const auto& answer) {
-    return IsMember(membership, answer.first, answer.second.slot);
-  }));
-}
-
-bool Discovery::Group::IsReadQuorum() const {
+quorum::SlotSet Discovery::Group::Members() const {
   quorum::SlotSet slots;
   for (const auto& [node, status] : answers) {
     if (IsMember(membership, node, status.slot)) slots.Insert(status.slot);
   }
-  return quorum::QuorumSets().IsReadQuorum(slots);
+  return slots;
 }
+
+bool Discovery::Group::IsReadQuorum() const { return membership.Sets().IsReadQuorum(Members()); }
 
 Discovery::Discovery(VolumeId volume, std::vector<std::string> nodes)
     : volume_(volume), nodes_(std::move(nodes)) {
@@ -44,6 +50,7 @@ void Discovery::Answered(const std::string& node, const protocol::NodeStatus& st
   has_answered_[node] = true;
   for (const protocol::SegmentStatus& segment : status.segments) {
     if (segment.segment.volume != volume_) continue;
+    if (!volume::ValidateMembership(segment.membership).ok()) continue;
     if (!is_known_ || segment.descriptor.geometry.epoch > descriptor_.geometry.epoch) {
       descriptor_ = segment.descriptor;
       is_known_ = true;
@@ -98,7 +105,8 @@ std::string Discovery::Describe() const {
   }
   for (uint32_t pg = 0; pg < descriptor_.geometry.pg_count; ++pg) {
     const auto it = groups_.find(PgId(pg));
-    const int count = it == groups_.end() ? 0 : it->second.MemberAnswers();
+    const int count =
+        it == groups_.end() ? 0 : FewestIn(it->second.membership, it->second.Members());
     if (count >= quorum::kReadQuorum) continue;
     return Text("pg ", pg, ": ", count, " of ", quorum::kReadQuorum, " members", tail);
   }

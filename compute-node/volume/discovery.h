@@ -5,7 +5,7 @@
 // are. The highest epoch wins in each. A truncation list is taken whole, from whoever's last
 // truncation is of the highest epoch: lists are never merged, because a truncation that its
 // recovery did not finish may be missing from the later list for good (docs/PROTOCOL.md,
-// "Recovery").
+// "Recovery"). Of the members those count that the newest membership heard of names.
 #pragma once
 
 #include <map>
@@ -14,6 +14,7 @@
 
 #include "common/base/ids.h"
 #include "common/protocol/storage_messages.h"
+#include "common/quorum/quorum.h"
 #include "common/volume/descriptor.h"
 
 namespace sextant::compute {
@@ -46,7 +47,7 @@ class Discovery {
   struct Group {
     volume::Membership membership;
     std::map<std::string, protocol::SegmentStatus> answers;  // by node
-    int MemberAnswers() const;  // answers that come from members, each in its place
+    quorum::SlotSet Members() const;  // answers that come from members, each in its place
     bool IsReadQuorum() const;
   };
 

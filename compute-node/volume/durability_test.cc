@@ -19,7 +19,7 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
-AckTracker Acks() { return AckTracker(quorum::QuorumSets(), 6, Lsn(10)); }
+AckTracker Acks() { return AckTracker(quorum::QuorumSets(), Lsn(10)); }
 
 TEST(AckTracker, PgclRisesWithTheFourthMember) {
   AckTracker acks = Acks();

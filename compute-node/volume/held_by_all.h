@@ -10,41 +10,47 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
+#include <optional>
 #include <vector>
 
 #include "absl/time/time.h"
 #include "common/base/instant.h"
 #include "common/log/lsn.h"
+#include "common/quorum/quorum.h"
 
 namespace sextant::compute {
 
 class HeldByAll {
  public:
   struct Member {
+    quorum::Slot slot = 0;
     bool is_here = false;  // it streams, and what it acknowledges counts
     Lsn scl;               // the last known; Lsn{0}: not known
   };
 
   explicit HeldByAll(absl::Duration max_absence) : max_absence_(max_absence) {}
 
-  // `members` by slot; a slot that is new is waited for from now on, one that is left out no more.
+  // One that is new is waited for from now on, one that is left out no more.
   void Update(const std::vector<Member>& members, Instant now) {
-    last_here_.resize(members.size(), now);
+    std::array<std::optional<Instant>, quorum::kMaxSlots> last_here;
     bool is_waited_for = false;
     Lsn lowest{UINT64_MAX};
-    for (size_t slot = 0; slot < members.size(); ++slot) {
-      if (members[slot].is_here) last_here_[slot] = now;
-      if (now - last_here_[slot] > max_absence_) continue;
+    for (const Member& member : members) {
+      const Instant seen = member.is_here ? now : last_here_[member.slot].value_or(now);
+      last_here[member.slot] = seen;
+      if (now - seen > max_absence_) continue;
       is_waited_for = true;
-      lowest = std::min(lowest, members[slot].scl);
+      lowest = std::min(lowest, member.scl);
     }
+    last_here_ = last_here;
     if (is_waited_for) lsn_ = std::max(lsn_, lowest);
   }
   Lsn lsn() const { return lsn_; }
 
  private:
   absl::Duration max_absence_;
-  std::vector<Instant> last_here_;  // by slot
+  std::array<std::optional<Instant>, quorum::kMaxSlots> last_here_;  // by slot, of members
   Lsn lsn_;
 };
 

@@ -10,8 +10,12 @@ constexpr absl::Duration kAbsence = absl::Minutes(10);
 
 Instant At(int minutes) { return Instant() + absl::Minutes(minutes); }
 
-std::vector<HeldByAll::Member> AllAt(uint64_t scl) {
-  return std::vector<HeldByAll::Member>(6, {.is_here = true, .scl = Lsn(scl)});
+std::vector<HeldByAll::Member> AllAt(uint64_t scl, bool is_here = true) {
+  std::vector<HeldByAll::Member> members;
+  for (quorum::Slot slot = 0; slot < quorum::kMembers; ++slot) {
+    members.push_back({.slot = slot, .is_here = is_here, .scl = Lsn(scl)});
+  }
+  return members;
 }
 
 TEST(HeldByAll, IsTheLowestOfAll) {
@@ -30,7 +34,7 @@ TEST(HeldByAll, WaitsForOneThatIsAwayAndThenNoMore) {
   auto members = AllAt(50);
   held.Update(members, At(0));
   members = AllAt(90);
-  members[2] = {.is_here = false, .scl = Lsn(50)};
+  members[2] = {.slot = 2, .is_here = false, .scl = Lsn(50)};
   held.Update(members, At(10));
   EXPECT_EQ(held.lsn(), Lsn(50));
   held.Update(members, At(11));
@@ -41,7 +45,7 @@ TEST(HeldByAll, NeverFallsWhenOneComesBackBehind) {
   HeldByAll held(kAbsence);
   held.Update(AllAt(90), At(0));
   auto members = AllAt(95);
-  members[2] = {.is_here = true, .scl = Lsn(50)};
+  members[2] = {.slot = 2, .is_here = true, .scl = Lsn(50)};
   held.Update(members, At(1));
   EXPECT_EQ(held.lsn(), Lsn(90));
   members[2].scl = Lsn(95);
@@ -52,7 +56,7 @@ TEST(HeldByAll, NeverFallsWhenOneComesBackBehind) {
 TEST(HeldByAll, AfterOpeningAllAreWaitedForThoughNobodyKnowsThem) {
   HeldByAll held(kAbsence);
   auto members = AllAt(90);
-  members[5] = {};
+  members[5] = {.slot = 5};
   held.Update(members, At(7));  // the clock started long before
   EXPECT_EQ(held.lsn(), Lsn());
   held.Update(members, At(17));
@@ -65,14 +69,14 @@ TEST(HeldByAll, ANewMemberIsWaitedForFromNowOn) {
   HeldByAll held(kAbsence);
   held.Update(AllAt(90), At(0));
   auto members = AllAt(95);
-  members.push_back({});
+  members.push_back({.slot = 6});
   held.Update(members, At(60));
   EXPECT_EQ(held.lsn(), Lsn(90));
 }
 
 TEST(HeldByAll, WithNobodyLeftNothingMoves) {
   HeldByAll held(kAbsence);
-  std::vector<HeldByAll::Member> nobody(6);
+  const auto nobody = AllAt(0, false);
   held.Update(nobody, At(0));
   held.Update(nobody, At(60));
   EXPECT_EQ(held.lsn(), Lsn());

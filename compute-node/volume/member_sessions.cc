@@ -8,12 +8,17 @@
 
 namespace sextant::compute {
 
-MemberSessions::MemberSessions(Claim claim, const std::vector<size_t>& slots,
-                               absl::Duration retry_interval)
+MemberSessions::MemberSessions(Claim claim, absl::Duration retry_interval)
     : claim_(std::move(claim)), retry_interval_(retry_interval) {
   SEXTANT_CHECK(retry_interval > absl::ZeroDuration());
-  for (size_t count : slots) groups_.emplace_back(count);
+  groups_.assign(claim_.memberships.size(), std::vector<Session>(quorum::kMaxSlots));
 }
+
+void MemberSessions::SetMembership(PgId pg, MembershipEpoch epoch) {
+  claim_.memberships[pg.value()] = epoch;
+}
+
+void MemberSessions::Reset(MemberAddress member) { At(member) = {}; }
 
 MemberSessions::Verdict MemberSessions::Judge(MemberAddress member,
                                               const protocol::SegmentStatus& status) {
@@ -29,7 +34,8 @@ MemberSessions::Verdict MemberSessions::Judge(MemberAddress member,
     return Verdict::kUnusable;
   }
   if (status.epoch == claim_.epoch && status.writer == claim_.writer &&
-      status.truncations == claim_.truncations) {
+      status.truncations == claim_.truncations &&
+      status.membership.epoch >= claim_.memberships[member.pg.value()]) {
     session.state = MemberState::kStreaming;
     return Verdict::kStream;
   }

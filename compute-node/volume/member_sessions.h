@@ -31,6 +31,7 @@ class MemberSessions {
     VolumeEpoch epoch;
     WriterId writer;
     std::vector<volume::Truncation> truncations;
+    std::vector<MembershipEpoch> memberships;  // by PG: the one in effect
   };
   enum class Verdict {
     kIgnore,      // out of phase
@@ -40,7 +41,12 @@ class MemberSessions {
     kUnusable,    // not the segment it should be
     kFenced,      // it has answered for a newer epoch: this writer is over
   };
-  MemberSessions(Claim claim, const std::vector<size_t>& slots, absl::Duration retry_interval);
+  MemberSessions(Claim claim, absl::Duration retry_interval);
+
+  // A member must have answered for this membership of its group, or a later one, from now on.
+  void SetMembership(PgId pg, MembershipEpoch epoch);
+  // Another member has come to this slot, or none.
+  void Reset(MemberAddress member);
 
   Verdict Up(MemberAddress member, const protocol::SegmentStatus& status);
   Verdict EpochRaised(MemberAddress member, const absl::StatusOr<protocol::SegmentStatus>& reply,

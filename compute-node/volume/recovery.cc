@@ -35,7 +35,12 @@ const absl::Status& Recovery::error() const { return error_; }
 
 bool Recovery::IsMember(MemberAddress member) const {
   return member.pg.value() < pg_count() &&
-         member.slot < found_.memberships[member.pg.value()].members.size();
+         found_.memberships[member.pg.value()].IsActive(member.slot);
+}
+
+std::optional<quorum::Slot> Recovery::SlotOf(const std::string& node, PgId pg) const {
+  if (pg.value() >= pg_count()) return std::nullopt;
+  return found_.memberships[pg.value()].SlotOf(node);
 }
 
 void Recovery::Start(Instant now) { Pursue(now); }
@@ -82,9 +87,10 @@ void Recovery::Fail(absl::Status error) {
 
 void Recovery::BeginFence() {
   phase_ = Phase::kFence;
-  fenced_ = RecoveryQuorum(pg_count());
+  fenced_ = RecoveryQuorum(found_.memberships);
   fenced_statuses_.clear();
   book_.Clear();
+  duties_.clear();
 }
 
 bool Recovery::IsOurs(MemberAddress member, const protocol::SegmentStatus& status, Instant now) {
@@ -100,11 +106,19 @@ bool Recovery::IsOurs(MemberAddress member, const protocol::SegmentStatus& statu
 void Recovery::EpochRaised(MemberAddress member,
                            const absl::StatusOr<protocol::SegmentStatus>& reply, Instant now) {
   if (phase_ == Phase::kDiscover || phase_ >= Phase::kOpen || !IsMember(member)) return;
+  const size_t pg = member.pg.value();
   if (absl::IsFailedPrecondition(reply.status())) {
     Restart(Text("epoch ", epoch_, " refused by ", NodeOf(member)), now);
   } else if (reply.ok() && IsOurs(member, *reply, now)) {
     if (phase_ == Phase::kTruncate) {
-      if (reply->truncations == final_truncations_) truncated_.Insert(member);
+      if (reply->truncations == final_truncations_ && reply->membership == final_memberships_[pg]) {
+        truncated_.Insert(member);
+      }
+    } else if (reply->membership.epoch > found_.memberships[pg].epoch &&
+               volume::ValidateMembership(reply->membership).ok()) {
+      // A change was under way, or over, that no answer had told of: those are the members.
+      found_.memberships[pg] = reply->membership;
+      BeginFence();
     } else if (reply->truncations == found_.truncations) {
       Fenced(member, *reply);
     } else if (LastTruncationEpoch(reply->truncations) > LastTruncationEpoch(found_.truncations)) {
@@ -131,7 +145,7 @@ void Recovery::Fenced(MemberAddress member, const protocol::SegmentStatus& statu
 }
 
 bool Recovery::IsEveryMemberFenced(PgId pg) const {
-  return fenced_.Of(pg).size() == static_cast<int>(found_.memberships[pg.value()].members.size());
+  return fenced_.Of(pg) == found_.memberships[pg.value()].Sets().AllSlots();
 }
 
 void Recovery::Advance() {
@@ -149,7 +163,10 @@ void Recovery::BeginReadTail() {
   for (const auto& [member, status] : fenced_statuses_) {
     known_vdl_ = std::max(known_vdl_, status.known_vdl);
   }
-  tails_.assign(pg_count(), TailReader(known_vdl_));
+  tails_.clear();
+  for (const volume::Membership& membership : found_.memberships) {
+    tails_.emplace_back(known_vdl_, membership.Sets());
+  }
   for (const auto& [member, status] : fenced_statuses_) {
     tails_[member.pg.value()].AddMember(member.slot, status.scl, status.is_damaged);
   }
@@ -225,7 +242,8 @@ void Recovery::BeginWriteBack() {
                                                .epoch = epoch_,
                                                .membership = found_.memberships[i].epoch,
                                                .vdl = known_vdl_,
-                                               .pg_lsn_at_vdl = analysis_.at_known_vdl[i]});
+                                               .pg_lsn_at_vdl = analysis_.at_known_vdl[i]},
+                              found_.memberships[i].Sets());
   }
   for (const auto& [member, status] : fenced_statuses_) {
     write_backs_[member.pg.value()].AddMember(member.slot, status.scl, status.log_start);
@@ -272,14 +290,18 @@ void Recovery::BeginTruncate() {
   final_truncations_ = found_.truncations;
   final_truncations_.push_back(
       {.epoch = epoch_, .vdl = analysis_.vdl, .upper = reached + options_.lal});
-  truncated_ = RecoveryQuorum(pg_count());
+  final_memberships_.clear();
+  for (const volume::Membership& membership : found_.memberships) {
+    final_memberships_.push_back(volume::TakenOver(membership, epoch_));
+  }
+  truncated_ = RecoveryQuorum(final_memberships_);
   book_.Clear();
 }
 
 void Recovery::Open() {
   phase_ = Phase::kOpen;
   result_ = RecoveredVolume{.descriptor = found_.descriptor,
-                            .memberships = found_.memberships,
+                            .memberships = final_memberships_,
                             .epoch = epoch_,
                             .writer = writer_,
                             .truncations = final_truncations_,

@@ -13,7 +13,8 @@
 //   kWriteBack   PGCL -> VCL by the volume chain -> VDL; the surviving tail goes to a write quorum
 //   kTruncate    (VDL, U] annulled for older epochs on a write quorum of every PG, with
 //                U = max(VDL, U of every earlier truncation) + LAL: as far as any writer may have
-//                got
+//                got; and every PG's membership taken over under this epoch, which overrules what
+//                a dead writer proposed to a few
 //   kOpen        result() is set
 //   kFailed      error() says why; FAILED_PRECONDITION: another claimant won, DATA_LOSS: only
 //   damaged
@@ -115,6 +116,8 @@ class Recovery {
   Phase phase() const { return phase_; }
   // The storage node that a duty's member lives on.
   const std::string& NodeOf(MemberAddress member) const;
+  // The node's place in a protection group, as far as known.
+  std::optional<quorum::Slot> SlotOf(const std::string& node, PgId pg) const;
   // One line for people: what recovery waits for ("fence: 3 of 4 members of pg 0; az3-a, az3-b
   // silent").
   std::string Describe() const;
@@ -145,7 +148,7 @@ class Recovery {
   void Pursue(Instant now);
   void PursueNodes(Instant now);
   void PursueEpoch(const RecoveryQuorum& done, const std::vector<volume::Truncation>& truncations,
-                   Instant now);
+                   const std::vector<volume::Membership>& memberships, Instant now);
   RecoveryQuorum WithoutLeftToPeers(const RecoveryQuorum& fenced) const;
   void PursueReads(Instant now);
   void PursueWriteBack(Instant now);
@@ -164,14 +167,15 @@ class Recovery {
   Discovery discovery_;
   Discovery::Found found_;
   VolumeEpoch epoch_;
-  RecoveryQuorum fenced_{0};
+  RecoveryQuorum fenced_;
   std::map<MemberAddress, protocol::SegmentStatus> fenced_statuses_;
   Lsn known_vdl_;
   std::vector<TailReader> tails_;  // by PG
   TailAnalysis analysis_;
   std::vector<WriteBack> write_backs_;  // by PG
   std::vector<volume::Truncation> final_truncations_;
-  RecoveryQuorum truncated_{0};
+  std::vector<volume::Membership> final_memberships_;  // by PG
+  RecoveryQuorum truncated_;
   std::optional<RecoveredVolume> result_;
   absl::Status error_;
 };

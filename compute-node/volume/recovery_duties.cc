@@ -14,16 +14,16 @@ void Recovery::Pursue(Instant now) {
     case Phase::kDiscover:
       return PursueNodes(now);
     case Phase::kFence:
-      return PursueEpoch(fenced_, found_.truncations, now);
+      return PursueEpoch(fenced_, found_.truncations, found_.memberships, now);
     case Phase::kReadTail:
       // Members that were away may be needed yet: as witnesses, as sources, for the quorums.
-      PursueEpoch(fenced_, found_.truncations, now);
+      PursueEpoch(fenced_, found_.truncations, found_.memberships, now);
       return PursueReads(now);
     case Phase::kWriteBack:
-      PursueEpoch(WithoutLeftToPeers(fenced_), found_.truncations, now);
+      PursueEpoch(WithoutLeftToPeers(fenced_), found_.truncations, found_.memberships, now);
       return PursueWriteBack(now);
     case Phase::kTruncate:
-      return PursueEpoch(truncated_, final_truncations_, now);
+      return PursueEpoch(truncated_, final_truncations_, final_memberships_, now);
     case Phase::kOpen:
     case Phase::kFailed:
       return;
@@ -32,7 +32,7 @@ void Recovery::Pursue(Instant now) {
 
 // Those are asked again and again how far they have come.
 RecoveryQuorum Recovery::WithoutLeftToPeers(const RecoveryQuorum& fenced) const {
-  RecoveryQuorum others(pg_count());
+  RecoveryQuorum others(found_.memberships);
   for (const auto& [member, status] : fenced_statuses_) {
     const WriteBack& write_back = write_backs_[member.pg.value()];
     if (fenced.Contains(member) && !write_back.IsLeftToPeers(member.slot)) others.Insert(member);
@@ -49,11 +49,12 @@ void Recovery::PursueNodes(Instant now) {
 }
 
 void Recovery::PursueEpoch(const RecoveryQuorum& done,
-                           const std::vector<volume::Truncation>& truncations, Instant now) {
+                           const std::vector<volume::Truncation>& truncations,
+                           const std::vector<volume::Membership>& memberships, Instant now) {
   for (size_t i = 0; i < pg_count(); ++i) {
     const PgId pg(static_cast<uint32_t>(i));
-    for (size_t slot = 0; slot < found_.memberships[i].members.size(); ++slot) {
-      const MemberAddress member{pg, static_cast<quorum::Slot>(slot)};
+    for (const quorum::Slot slot : memberships[i].ActiveSlots()) {
+      const MemberAddress member{pg, slot};
       if (done.Contains(member)) continue;
       if (!book_.Issue({DutyBook::Kind::kRaise, member, {}}, now)) continue;
       duties_.emplace_back(std::in_place_type<RaiseEpoch>,
@@ -63,7 +64,7 @@ void Recovery::PursueEpoch(const RecoveryQuorum& done,
                                        .writer = writer_,
                                        .truncations = truncations,
                                        .descriptor = found_.descriptor,
-                                       .membership = found_.memberships[i]}});
+                                       .membership = memberships[i]}});
     }
   }
 }
@@ -111,12 +112,10 @@ std::string DescribeQuorum(std::string_view what, const RecoveryQuorum& done, Vo
   for (size_t i = 0; i < memberships.size(); ++i) {
     const PgId pg(static_cast<uint32_t>(i));
     const quorum::SlotSet slots = done.Of(pg);
-    if (quorum::QuorumSets().IsWriteQuorum(slots)) continue;
+    if (done.IsWriteQuorum(pg)) continue;
     std::vector<std::string> missing;
-    for (size_t slot = 0; slot < memberships[i].members.size(); ++slot) {
-      if (!slots.Contains(static_cast<quorum::Slot>(slot))) {
-        missing.push_back(memberships[i].members[slot].node);
-      }
+    for (const quorum::Slot slot : memberships[i].ActiveSlots()) {
+      if (!slots.Contains(slot)) missing.push_back(memberships[i].members[slot].node);
     }
     return Text(what, " at epoch ", epoch, ": ", slots.size(), " of ", quorum::kWriteQuorum,
                 " members of pg ", pg, "; ", absl::StrJoin(missing, ", "), " silent");

@@ -20,6 +20,12 @@ using Phase = Recovery::Phase;
 
 const std::vector<std::string> kNodes = {"az1-a", "az1-b", "az2-a", "az2-b", "az3-a", "az3-b"};
 
+volume::Membership SixMembers() {
+  volume::Membership membership;
+  for (const std::string& node : kNodes) membership.members.push_back({node, node.substr(0, 3)});
+  return membership;
+}
+
 // What a member is and answers; the log is dense LSNs through scl, of one-record transactions.
 struct Member {
   bool is_up = true;
@@ -31,6 +37,7 @@ struct Member {
   Lsn log_start;
   bool is_damaged = false;
   absl::Status read_error;
+  volume::Membership membership = SixMembers();
 };
 
 class RecoveryStory : public ::testing::Test {
@@ -44,6 +51,7 @@ class RecoveryStory : public ::testing::Test {
     protocol::SegmentStatus status{.segment = {kVolume, PgId(0)},
                                    .incarnation = IncarnationId(slot + 1u),
                                    .descriptor = {.volume = kVolume},
+                                   .membership = m.membership,
                                    .slot = static_cast<quorum::Slot>(slot),
                                    .epoch = m.epoch,
                                    .writer = m.writer,
@@ -53,7 +61,6 @@ class RecoveryStory : public ::testing::Test {
                                    .pg_lsn_at_vdl = m.known_vdl,
                                    .log_start = m.log_start,
                                    .is_damaged = m.is_damaged};
-    for (const std::string& node : kNodes) status.membership.members.push_back({node, "az"});
     return status;
   }
 
@@ -94,6 +101,9 @@ class RecoveryStory : public ::testing::Test {
     }
     m.epoch = duty.request.epoch;
     m.writer = duty.request.writer;
+    if (duty.request.membership->epoch > m.membership.epoch) {
+      m.membership = *duty.request.membership;
+    }
     if (LastTruncationEpoch(duty.request.truncations) > LastTruncationEpoch(m.truncations)) {
       m.truncations = duty.request.truncations;
       m.scl = std::min(m.scl, m.truncations.back().vdl);

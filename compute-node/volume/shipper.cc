@@ -21,13 +21,17 @@ uint64_t Shipper::Group::FirstAbove(Lsn scl) const {
   return first + static_cast<uint64_t>(it - kept.begin());
 }
 
-Shipper::Shipper(const std::vector<Lsn>& tails, const std::vector<size_t>& slots, Options options)
+Shipper::Shipper(const std::vector<Lsn>& tails, const std::vector<quorum::SlotSet>& members,
+                 Options options)
     : options_(options) {
-  SEXTANT_CHECK(tails.size() == slots.size());
+  SEXTANT_CHECK(tails.size() == members.size());
   for (size_t pg = 0; pg < tails.size(); ++pg) {
     Group& group = groups_.emplace_back();
     group.dropped_through = group.pgcl = tails[pg];
-    group.members.resize(slots[pg]);
+    group.members.resize(quorum::kMaxSlots);
+    for (quorum::Slot slot = 0; slot < quorum::kMaxSlots; ++slot) {
+      group.members[slot].is_abandoned = !members[pg].Contains(slot);
+    }
   }
 }
 
@@ -109,6 +113,8 @@ void Shipper::Abandon(MemberAddress member) {
   At(member) = {.is_abandoned = true};
   DropHeldByAll(&GroupOf(member));
 }
+
+void Shipper::Join(MemberAddress member) { At(member) = {}; }
 
 void Shipper::PgclRose(PgId pg, Lsn pgcl) {
   Group& group = groups_[pg.value()];

@@ -36,8 +36,9 @@ class Shipper {
     uint64_t max_member_unacked_bytes = 16ull << 20;
   };
   // `tails`: by PG, the LSN through which batches before the first Push are not kept here.
-  // `slots`: by PG, its number of members.
-  Shipper(const std::vector<Lsn>& tails, const std::vector<size_t>& slots, Options options);
+  // `members`: by PG, the slots that count.
+  Shipper(const std::vector<Lsn>& tails, const std::vector<quorum::SlotSet>& members,
+          Options options);
 
   // The group's next batch, in LSN order.
   void Push(PgId pg, log::EncodedBatch batch);
@@ -55,8 +56,10 @@ class Shipper {
   void Resend(MemberAddress member);
   // An OK acknowledgement.
   void Acked(MemberAddress member, Lsn scl);
-  // The member will never need a kept batch: its durable state is another.
+  // The member will never need a kept batch: its durable state is another, or it counts no more.
   void Abandon(MemberAddress member);
+  // Another member has come to this slot: batches are kept for it from now on.
+  void Join(MemberAddress member);
   // The group is on a write quorum through `pgcl`: batches through there may be dropped.
   void PgclRose(PgId pg, Lsn pgcl);
 

@@ -18,7 +18,7 @@ MemberAddress At(int slot) { return {kPg, static_cast<quorum::Slot>(slot)}; }
 class Rig {
  public:
   explicit Rig(size_t members, Shipper::Options options = {})
-      : shipper({Lsn(10)}, {members}, options) {}
+      : shipper({Lsn(10)}, {quorum::SlotSet::FromBits((1u << members) - 1)}, options) {}
 
   uint64_t Push() {
     log::BatchBuilder builder(VolumeId(7), kPg);
@@ -159,6 +159,21 @@ TEST(Shipper, AHeartbeatNeverOvertakes) {
   rig.Push();
   EXPECT_FALSE(rig.shipper.Heartbeat(kPg, beat)) << "the second batch is still to come";
   EXPECT_THAT(rig.Sent(0), ElementsAre(11));
+}
+
+TEST(Shipper, BatchesAreKeptForAMemberThatJoins) {
+  Rig rig(1);
+  rig.shipper.Start(At(0), Lsn(10));
+  rig.shipper.Join(At(6));
+  rig.Push();
+  rig.shipper.PgclRose(kPg, Lsn(11));
+  rig.shipper.Acked(At(0), Lsn(11));
+  EXPECT_GT(rig.shipper.retained_bytes(), 0u);
+  rig.shipper.Start(At(6), Lsn());
+  EXPECT_THAT(rig.Sent(6), ElementsAre(11));
+  EXPECT_TRUE(rig.shipper.IsBehind(At(6))) << "the log before is its peers' to give";
+  rig.shipper.Abandon(At(6));
+  EXPECT_EQ(rig.shipper.retained_bytes(), 0u);
 }
 
 }  // namespace

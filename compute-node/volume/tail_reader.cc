@@ -43,7 +43,7 @@ bool TailReader::HasWitnesses() const {
   for (const auto& [slot, member] : members_) {
     if (member.is_witness) witnesses.Insert(slot);
   }
-  return quorum::QuorumSets().IsReadQuorum(witnesses);
+  return sets_.IsReadQuorum(witnesses);
 }
 
 bool TailReader::IsDone() const {
@@ -56,7 +56,7 @@ bool TailReader::IsDone() const {
       return false;
     }
   }
-  return quorum::QuorumSets().IsReadQuorum(read);
+  return sets_.IsReadQuorum(read);
 }
 
 std::optional<TailReader::NextRead> TailReader::Next() const {

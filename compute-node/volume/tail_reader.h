@@ -9,6 +9,7 @@
 
 #include <map>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "common/log/lsn.h"
@@ -20,7 +21,8 @@ namespace sextant::compute {
 
 class TailReader {
  public:
-  explicit TailReader(Lsn known_vdl) : known_vdl_(known_vdl), cursor_(known_vdl) {}
+  explicit TailReader(Lsn known_vdl, quorum::QuorumSets sets = {})
+      : sets_(std::move(sets)), known_vdl_(known_vdl), cursor_(known_vdl) {}
 
   void AddMember(quorum::Slot slot, Lsn scl, bool is_damaged);
   // What the member answered to a read. Progress or not is told by IsDone and NextRead.
@@ -52,6 +54,7 @@ class TailReader {
     bool is_witness = true;
     int failures = 0;
   };
+  quorum::QuorumSets sets_;
   Lsn known_vdl_;
   Lsn cursor_;
   std::map<quorum::Slot, Member> members_;

@@ -93,7 +93,7 @@ bool WriteBack::IsDone() const {
   for (const auto& [slot, member] : members_) {
     if (member.scl >= target_) whole.Insert(slot);
   }
-  return quorum::QuorumSets().IsWriteQuorum(whole);
+  return sets_.IsWriteQuorum(whole);
 }
 
 std::optional<quorum::Slot> WriteBack::SourceFor(Lsn after) const {
@@ -126,7 +126,7 @@ bool WriteBack::IsStuck() const {
                               SourceFor(member.scl).has_value() || IsLeftToPeers(slot);
     if (can_be_whole) possible.Insert(slot);
   }
-  return !quorum::QuorumSets().IsWriteQuorum(possible);
+  return !sets_.IsWriteQuorum(possible);
 }
 
 Lsn WriteBack::stuck_after() const {

@@ -10,6 +10,7 @@
 #include <map>
 #include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "common/log/batch.h"
@@ -22,7 +23,8 @@ namespace sextant::compute {
 class WriteBack {
  public:
   // `header`: of the batches to send, all but what describes the records.
-  WriteBack(Lsn target, log::BatchHeader header) : target_(target), header_(header) {}
+  WriteBack(Lsn target, log::BatchHeader header, quorum::QuorumSets sets = {})
+      : sets_(std::move(sets)), target_(target), header_(header) {}
 
   // Or what is newly known of it: a member that its peers rebuild from pages has a higher SCL by
   // and by. Its log above `log_start` can be read.
@@ -70,6 +72,7 @@ class WriteBack {
   std::optional<quorum::Slot> SourceFor(Lsn after) const;
   std::vector<log::EncodedBatch> Encode(std::span<const log::RedoRecord> records) const;
 
+  quorum::QuorumSets sets_;
   Lsn target_;
   log::BatchHeader header_;
   std::map<quorum::Slot, Member> members_;

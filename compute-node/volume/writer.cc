@@ -11,12 +11,15 @@
 namespace sextant::compute {
 namespace {
 
-std::vector<size_t> SlotCounts(const std::vector<volume::Membership>& memberships) {
-  std::vector<size_t> counts;
-  for (const volume::Membership& membership : memberships) {
-    counts.push_back(membership.members.size());
-  }
-  return counts;
+// They join as soon as the changers are there.
+std::vector<quorum::SlotSet> NoMembers(size_t groups) {
+  return std::vector<quorum::SlotSet>(groups);
+}
+
+std::vector<MembershipEpoch> EpochsOf(const std::vector<volume::Membership>& memberships) {
+  std::vector<MembershipEpoch> epochs;
+  for (const volume::Membership& membership : memberships) epochs.push_back(membership.epoch);
+  return epochs;
 }
 
 absl::Status FencedError(VolumeEpoch epoch) {
@@ -34,17 +37,18 @@ Writer::Writer(RecoveredVolume volume, WriterOptions options)
       buffer_(volume_.descriptor, volume_.epoch, volume_.vdl, volume_.pg_tails,
               {.max_batches_in_flight = options.max_batches_in_flight,
                .max_batch_bytes = options.max_batch_bytes}),
-      shipper_(volume_.pg_tails, SlotCounts(volume_.memberships),
+      shipper_(volume_.pg_tails, NoMembers(volume_.pg_tails.size()),
                {.max_retained_bytes = options.max_retained_bytes,
                 .max_member_unacked_bytes = options.max_member_unacked_bytes}),
       sessions_({.volume = volume_.descriptor.volume,
                  .epoch = volume_.epoch,
                  .writer = volume_.writer,
-                 .truncations = volume_.truncations},
-                SlotCounts(volume_.memberships), options.retry_interval),
+                 .truncations = volume_.truncations,
+                 .memberships = EpochsOf(volume_.memberships)},
+                options.retry_interval),
       durability_(volume_.vdl, volume_.pg_tails),
       commits_(options.max_waits),
-      guard_(volume_.epoch, quorum::QuorumSets(), options.max_waits),
+      guard_(volume_.epoch, volume_.memberships[kGuardPg.value()].Sets(), options.max_waits),
       read_points_(volume_.vdl),
       head_tails_(volume_.pg_tails),
       durable_tails_(volume_.pg_tails),
@@ -54,9 +58,11 @@ Writer::Writer(RecoveredVolume volume, WriterOptions options)
   SEXTANT_CHECK(volume_.memberships.size() == volume_.pg_tails.size());
   SEXTANT_CHECK(volume_.next_lsn > volume_.vdl);
   for (size_t pg = 0; pg < volume_.pg_tails.size(); ++pg) {
-    acks_.emplace_back(quorum::QuorumSets(), volume_.memberships[pg].members.size(),
-                       volume_.pg_tails[pg]);
+    acks_.emplace_back(volume_.memberships[pg].Sets(), volume_.pg_tails[pg]);
     held_by_all_.emplace_back(options.max_member_absence);
+    changers_.emplace_back(volume_.memberships[pg], volume_.pg_tails[pg]);
+    membership_duties_.emplace_back();
+    CountByNewSets(PgId(static_cast<uint32_t>(pg)));
   }
 }
 
@@ -98,7 +104,7 @@ Writer::Appended Writer::Append(const std::vector<page::PageChange>& changes) {
 
 log::BatchHeader Writer::HeaderOf(PgId pg) const {
   return {.epoch = volume_.epoch,
-          .membership = volume_.memberships[pg.value()].epoch,
+          .membership = changers_[pg.value()].in_effect().epoch,
           .vdl = vdl(),
           .pg_lsn_at_vdl = durable_tails_.Get(pg),
           .pgmrpl = read_points_.pgmrpl(),
@@ -117,19 +123,23 @@ void Writer::SealReady(PgId pg) {
 }
 
 void Writer::CountScl(MemberAddress member, Lsn scl) {
-  AckTracker& acks = acks_[member.pg.value()];
-  if (!acks.Acked(member.slot, scl)) return;
-  buffer_.QuorumReached(member.pg, acks.pgcl());
-  shipper_.PgclRose(member.pg, acks.pgcl());
+  if (acks_[member.pg.value()].Acked(member.slot, scl)) PgclRose(member.pg);
+  if (!changers_[member.pg.value()].IsAtRest()) AdvanceMembership(member.pg);
+}
+
+void Writer::PgclRose(PgId pg) {
+  const Lsn pgcl = acks_[pg.value()].pgcl();
+  buffer_.QuorumReached(pg, pgcl);
+  shipper_.PgclRose(pg, pgcl);
   passed_.clear();
-  durability_.PgclRose(member.pg, acks.pgcl(), &passed_);
+  durability_.PgclRose(pg, pgcl, &passed_);
   SEXTANT_CHECK(vdl() <= durability_.vcl() && durability_.vcl() <= head_);
   if (!passed_.empty()) {
     for (const PgRun& run : passed_) durable_tails_.Advance(run.pg, run.last);
     read_points_.VdlRose(vdl());
     commits_.ReleaseThrough(vdl(), &output_.releases);
   }
-  SealReady(member.pg);
+  SealReady(pg);
 }
 
 void Writer::WaitDurable(Lsn lsn, WaitToken wait, Instant deadline) {
@@ -168,9 +178,8 @@ void Writer::TakeProbes() {
   const quorum::SlotSet slots = guard_.TakeProbes();
   if (slots == quorum::SlotSet()) return;
   counters_.proof_rounds = guard_.round();
-  const size_t count = volume_.memberships[kGuardPg.value()].members.size();
-  for (size_t i = 0; i < count; ++i) {
-    const MemberAddress member{kGuardPg, static_cast<quorum::Slot>(i)};
+  for (quorum::Slot slot = 0; slot < quorum::kMaxSlots; ++slot) {
+    const MemberAddress member{kGuardPg, slot};
     if (!slots.Contains(member.slot) || !MayProve(member)) continue;
     const SegmentId segment{volume_.descriptor.volume, kGuardPg};
     output_.probes.push_back({member, {.segment = segment, .round = guard_.round()}});
@@ -182,6 +191,8 @@ void Writer::Fence() {
   is_fenced_ = true;
   output_.sends.clear();
   output_.raise_epochs.clear();
+  output_.creates.clear();
+  output_.drops.clear();
   shipper_.TakeSends();
   commits_.ReleaseAll(absl::FailedPreconditionError(
                           Text("outcome unknown: ", FencedError(volume_.epoch).message())),
@@ -205,6 +216,7 @@ void Writer::Tick(Instant now) {
     }
   }
   UpdateHeldByAll();
+  TickMemberships();
   SendHeartbeats();
   AskMembersBehind();
 }
@@ -213,11 +225,11 @@ void Writer::UpdateHeldByAll() {
   std::vector<HeldByAll::Member> members;
   for (size_t i = 0; i < held_by_all_.size(); ++i) {
     members.clear();
-    for (size_t slot = 0; slot < volume_.memberships[i].members.size(); ++slot) {
-      const MemberAddress member{PgId(static_cast<uint32_t>(i)), static_cast<quorum::Slot>(slot)};
-      const bool is_counted = acks_[i].IsCounted(member.slot);
-      members.push_back(
-          {.is_here = sessions_.IsUp(member) && is_counted, .scl = acks_[i].scl(member.slot)});
+    for (quorum::Slot slot : changers_[i].newest().ActiveSlots()) {
+      const MemberAddress member{PgId(static_cast<uint32_t>(i)), slot};
+      members.push_back({.slot = slot,
+                         .is_here = sessions_.IsUp(member) && acks_[i].IsCounted(slot),
+                         .scl = acks_[i].scl(slot)});
     }
     held_by_all_[i].Update(members, now_);
   }
@@ -230,8 +242,8 @@ void Writer::AskMembersBehind() {
   for (size_t i = 0; i < last_sent_.size(); ++i) {
     const PgId pg(static_cast<uint32_t>(i));
     if (now_ - last_sent_[i].question_at < options_.retry_interval) continue;
-    for (size_t slot = 0; slot < volume_.memberships[i].members.size(); ++slot) {
-      const MemberAddress member{pg, static_cast<quorum::Slot>(slot)};
+    for (quorum::Slot slot = 0; slot < quorum::kMaxSlots; ++slot) {
+      const MemberAddress member{pg, slot};
       if (!shipper_.IsSending(member) || !shipper_.IsBehind(member)) continue;
       shipper_.HeartbeatTo(member, buffer_.SealHeartbeat(pg, HeaderOf(pg)));
       last_sent_[i].question_at = now_;

@@ -16,8 +16,10 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -36,6 +38,7 @@
 #include "compute-node/volume/log_buffer.h"
 #include "compute-node/volume/lsn_allocator.h"
 #include "compute-node/volume/member_sessions.h"
+#include "compute-node/volume/membership_changer.h"
 #include "compute-node/volume/pg_tails.h"
 #include "compute-node/volume/read_points.h"
 #include "compute-node/volume/recovery.h"
@@ -74,10 +77,21 @@ struct MemberProgress {
   MemberState state = MemberState::kDown;
   Lsn scl;
 };
+// One member of a group on its way to being another.
+struct ChangeProgress {
+  quorum::Slot from = 0, to = 0;
+  Lsn scl;     // of the candidate
+  Lsn target;  // the candidate must have reached it before the change is finished
+  bool is_held = false;
+};
 struct PgProgress {
   Lsn last_lsn;  // highest LSN allocated in this protection group
   Lsn pgcl;
-  std::vector<MemberProgress> members;  // by slot
+  volume::Membership membership;  // the newest
+  bool is_in_effect = true;       // a write quorum has answered for it
+  // By slot, of those up to the last that counts; one that does not is kDown.
+  std::vector<MemberProgress> members;
+  std::vector<ChangeProgress> changes;
 };
 struct WriterProgress {
   Lsn head, vcl, vdl, pgmrpl;
@@ -112,9 +126,22 @@ struct WriterOutput {
     MemberAddress member;
     protocol::EpochProbe probe;
   };
+  // A candidate's segment is to be made; asked for again until it is seen (SegmentSeen).
+  struct CreateSegment {
+    MemberAddress member;
+    std::string node;
+    protocol::CreateSegmentRequest request;
+  };
+  // A segment that counts no more is to be dropped: SegmentDropped tells what came of it.
+  struct DropSegment {
+    std::string node;
+    protocol::DropSegmentRequest request;
+  };
   using Release = WaitRelease;
   std::vector<RaiseEpoch> raise_epochs;
   std::vector<Probe> probes;
+  std::vector<CreateSegment> creates;
+  std::vector<DropSegment> drops;
   std::vector<Send> sends;
   std::vector<Release> releases;
 };
@@ -147,11 +174,27 @@ class Writer {
   // A segment refused a read of this epoch, for it has promised a newer one.
   void ReadFenced();
 
-  // --- members. `status` is what the segment said when its node's stream came up.
+  // --- members. `status` is what the segment said when its node's stream came up; SegmentSeen
+  // finds out whose it is, and has it dropped if it counts no more.
+  void SegmentSeen(const std::string& node, const protocol::SegmentStatus& status);
   void MemberUp(MemberAddress member, const protocol::SegmentStatus& status);
   void MemberDown(MemberAddress member);
   void EpochRaised(MemberAddress member, const absl::StatusOr<protocol::SegmentStatus>& reply);
   void Acked(MemberAddress member, const protocol::AppendAck& ack);
+
+  // --- members that change (membership_changer.h has the errors)
+  // `to`: what the candidate's node says of itself. UNAVAILABLE too while it has to drop a segment
+  // that counts no more; FAILED_PRECONDITION too while it holds the very segment to be replaced.
+  absl::Status ReplaceMember(PgId pg, const std::string& from, const protocol::NodeStatus& to,
+                             bool hold);
+  absl::Status UndoReplacement(PgId pg, const std::string& from);
+  void SegmentDropped(const std::string& node, SegmentId segment, const absl::Status& outcome);
+  // The newest membership, in effect or not.
+  const volume::Membership& MembershipOf(PgId pg) const { return changers_[pg.value()].newest(); }
+  // Where the node's segment counts, as last seen; a node that replaces itself is the newcomer.
+  std::optional<quorum::Slot> SlotOf(const std::string& node, PgId pg) const;
+  // Empty: nobody counts there.
+  const std::string& NodeAt(MemberAddress member) const;
 
   // --- read points. Every open one holds PGMRPL at or below it.
   void OpenReadPoint(Lsn lsn);
@@ -181,6 +224,13 @@ class Writer {
     bool is_owed = false;  // a member came up and may not have heard
   };
 
+  struct MembershipDuties {  // what is under way about a protection group's members
+    std::map<quorum::Slot, std::string> counted;  // nodes of the slots that count
+    std::map<std::string, quorum::Slot> seen;     // what their segments said
+    std::set<std::string> orphans;                // nodes with a segment that counts no more
+    Instant tell_at, create_at, drop_at;          // not before
+  };
+
   log::BatchHeader HeaderOf(PgId pg) const;
   void SealReady(PgId pg);
   void Obey(MemberAddress member, MemberSessions::Verdict verdict,
@@ -188,9 +238,21 @@ class Writer {
   void Stream(MemberAddress member, Lsn scl);
   void AckedOk(MemberAddress member, Lsn scl);
   void CountScl(MemberAddress member, Lsn scl);
+  void PgclRose(PgId pg);
   void Refused(MemberAddress member, const protocol::AppendAck& ack);
   void RaiseEpochOf(MemberAddress member);
+  void SendClaim(MemberAddress member);
   void LoseMember(MemberAddress member);
+  // writer_membership.cc
+  void Told(MemberAddress member, const protocol::SegmentStatus& status);
+  void AdvanceMembership(PgId pg);
+  void CountByNewSets(PgId pg);
+  void AddOrphan(PgId pg, const std::string& node);
+  void TellMembers(PgId pg);
+  void CreateCandidates(PgId pg);
+  void DropOrphans(PgId pg);
+  void TickMemberships();
+  std::vector<ChangeProgress> Changes(PgId pg) const;
   void Fence();
   void UpdateHeldByAll();
   void SendHeartbeats();
@@ -207,8 +269,10 @@ class Writer {
   LogBuffer buffer_;
   Shipper shipper_;
   MemberSessions sessions_;
-  std::vector<AckTracker> acks_;        // by PG
-  std::vector<HeldByAll> held_by_all_;  // by PG
+  std::vector<AckTracker> acks_;                     // by PG
+  std::vector<HeldByAll> held_by_all_;               // by PG
+  std::vector<MembershipChanger> changers_;          // by PG
+  std::vector<MembershipDuties> membership_duties_;  // by PG
   DurabilityTracker durability_;
   CommitQueue commits_;
   EpochGuard guard_;

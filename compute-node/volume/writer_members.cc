@@ -7,19 +7,22 @@
 namespace sextant::compute {
 
 void Writer::MemberUp(MemberAddress member, const protocol::SegmentStatus& status) {
-  if (is_fenced_) return;
+  if (is_fenced_ || NodeAt(member).empty()) return;
   Obey(member, sessions_.Up(member, status), &status);
+  Told(member, status);
 }
 
 void Writer::MemberDown(MemberAddress member) {
+  if (NodeAt(member).empty()) return;
   sessions_.Down(member);
   shipper_.Stop(member);
 }
 
 void Writer::EpochRaised(MemberAddress member,
                          const absl::StatusOr<protocol::SegmentStatus>& reply) {
-  if (is_fenced_) return;
+  if (is_fenced_ || NodeAt(member).empty()) return;
   Obey(member, sessions_.EpochRaised(member, reply, now_), reply.ok() ? &*reply : nullptr);
+  if (reply.ok()) Told(member, *reply);
 }
 
 void Writer::Obey(MemberAddress member, MemberSessions::Verdict verdict,
@@ -46,18 +49,24 @@ void Writer::Stream(MemberAddress member, Lsn scl) {
   shipper_.Start(member, scl);
   last_sent_[member.pg.value()].is_owed = true;
   if (member.pg == kGuardPg) guard_.AskAgain(member.slot);
+  membership_duties_[member.pg.value()].tell_at = now_;
   CountScl(member, scl);
 }
 
 void Writer::RaiseEpochOf(MemberAddress member) {
   shipper_.Stop(member);
-  output_.raise_epochs.push_back({member,
-                                  {.segment = {volume_.descriptor.volume, member.pg},
-                                   .epoch = volume_.epoch,
-                                   .writer = volume_.writer,
-                                   .truncations = volume_.truncations,
-                                   .descriptor = volume_.descriptor,
-                                   .membership = volume_.memberships[member.pg.value()]}});
+  SendClaim(member);
+}
+
+void Writer::SendClaim(MemberAddress member) {
+  output_.raise_epochs.push_back(
+      {member,
+       {.segment = {volume_.descriptor.volume, member.pg},
+        .epoch = volume_.epoch,
+        .writer = volume_.writer,
+        .truncations = volume_.truncations,
+        .descriptor = volume_.descriptor,
+        .membership = changers_[member.pg.value()].ToTell(member.slot)}});
 }
 
 void Writer::LoseMember(MemberAddress member) {
@@ -67,7 +76,7 @@ void Writer::LoseMember(MemberAddress member) {
 }
 
 void Writer::Acked(MemberAddress member, const protocol::AppendAck& ack) {
-  if (is_fenced_ || !sessions_.IsUp(member)) return;
+  if (is_fenced_ || NodeAt(member).empty() || !sessions_.IsUp(member)) return;
   if (ack.epoch > volume_.epoch) return Fence();
   if (!ack.status.ok()) return Refused(member, ack);
   if (ack.epoch == volume_.epoch) AckedOk(member, ack.scl);
@@ -83,7 +92,8 @@ void Writer::AckedOk(MemberAddress member, Lsn scl) {
 void Writer::Refused(MemberAddress member, const protocol::AppendAck& ack) {
   switch (ack.status.code()) {
     case absl::StatusCode::kFailedPrecondition:
-      if (ack.epoch < volume_.epoch) {
+      // Behind in the epoch, or in the membership that batches go by: it has but to be told.
+      if (ack.epoch < volume_.epoch || !changers_[member.pg.value()].IsTold(member.slot)) {
         sessions_.NeedsClaim(member);
         return RaiseEpochOf(member);
       }
@@ -136,9 +146,12 @@ WriterProgress Writer::Progress() const {
     PgProgress& group = progress.pgs.emplace_back();
     group.last_lsn = buffer_.last_lsn(pg);
     group.pgcl = acks_[i].pgcl();
-    for (size_t slot = 0; slot < volume_.memberships[i].members.size(); ++slot) {
+    group.membership = changers_[i].newest();
+    group.is_in_effect = changers_[i].IsInEffect();
+    for (size_t slot = 0; slot < group.membership.members.size(); ++slot) {
       group.members.push_back(Member({pg, static_cast<quorum::Slot>(slot)}));
     }
+    group.changes = Changes(pg);
   }
   return progress;
 }

@@ -91,6 +91,8 @@ class WriterRig {
     WriterOutput out = writer.TakeOutput();
     for (auto& raise : out.raise_epochs) raises.push_back(std::move(raise));
     for (auto& send : out.sends) sends.push_back(std::move(send));
+    for (auto& create : out.creates) creates.push_back(std::move(create));
+    for (auto& drop : out.drops) drops.push_back(std::move(drop));
     for (auto& release : out.releases) releases.push_back(std::move(release));
   }
   // Last LSNs of the batches sent to the member since the last call; 0 is a heartbeat.
@@ -106,6 +108,8 @@ class WriterRig {
 
   Writer writer;
   std::vector<WriterOutput::RaiseEpoch> raises;
+  std::vector<WriterOutput::CreateSegment> creates;
+  std::vector<WriterOutput::DropSegment> drops;
   std::vector<WriterOutput::Send> sends;
   std::vector<WriterOutput::Release> releases;
 };

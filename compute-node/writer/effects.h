@@ -18,6 +18,8 @@ class WriterVolume::Effects {
   void Flush(NodeIndex node) { flush_ |= 1u << node.value(); }
   void Probe(NodeIndex node, protocol::EpochProbe probe) { probes_.push_back({node, probe}); }
   void Raise(WriterOutput::RaiseEpoch raise) { raises_.push_back(std::move(raise)); }
+  void Create(WriterOutput::CreateSegment create) { creates_.push_back(std::move(create)); }
+  void Drop(WriterOutput::DropSegment drop) { drops_.push_back(std::move(drop)); }
   void Release(WaitTable::Wait wait, absl::Status status) {
     releases_.push_back({std::move(wait), std::move(status)});
   }
@@ -34,6 +36,8 @@ class WriterVolume::Effects {
     RunReleases();
     for (Opening::Duty& duty : duties_) volume_.Perform(std::move(duty));
     for (const WriterOutput::RaiseEpoch& raise : raises_) volume_.PerformRaise(raise);
+    for (const WriterOutput::CreateSegment& create : creates_) volume_.PerformCreate(create);
+    for (const WriterOutput::DropSegment& drop : drops_) volume_.PerformDrop(drop);
     for (const auto& [node, connection] : asks_) volume_.AskForMembers(node, connection);
     for (VolumePhase phase : phases_) {
       if (volume_.on_phase_) volume_.on_phase_(phase);
@@ -63,6 +67,8 @@ class WriterVolume::Effects {
   absl::InlinedVector<Released, 4> releases_;
   std::vector<Opening::Duty> duties_;
   std::vector<WriterOutput::RaiseEpoch> raises_;
+  std::vector<WriterOutput::CreateSegment> creates_;
+  std::vector<WriterOutput::DropSegment> drops_;
   std::vector<std::pair<NodeIndex, uint64_t>> asks_;
   std::vector<VolumePhase> phases_;
 };

@@ -16,9 +16,15 @@ void Opening::Start(Instant now) { AskAll(now); }
 
 void Opening::AskAll(Instant now) {
   next_ask_ = now + options_.retry_interval;
-  for (const volume::Member& member : options_.membership.members) {
-    if (asked_.insert(member.node).second) duties_.push_back(AskNode{member.node});
+  for (const std::string& node : Nodes()) {
+    if (asked_.insert(node).second) duties_.push_back(AskNode{node});
   }
+}
+
+std::vector<std::string> Opening::Nodes() const {
+  std::vector<std::string> nodes = options_.spares;
+  for (const volume::Member& member : options_.membership.members) nodes.push_back(member.node);
+  return nodes;
 }
 
 void Opening::NodeAnswered(const std::string& node,
@@ -26,13 +32,6 @@ void Opening::NodeAnswered(const std::string& node,
   asked_.erase(node);
   if (reply.ok()) {
     answers_[node] = *reply;
-    for (const protocol::SegmentStatus& segment : reply->segments) {
-      const size_t pg = segment.segment.pg.value();
-      if (memberships_.size() <= pg) memberships_.resize(pg + 1);
-      if (memberships_[pg].members.empty() || memberships_[pg].epoch < segment.membership.epoch) {
-        memberships_[pg] = segment.membership;
-      }
-    }
   } else {
     answers_.erase(node);
   }
@@ -92,10 +91,7 @@ void Opening::SegmentCreated(const std::string& node,
 
 void Opening::StartRecovery(Instant now) {
   phase_ = Phase::kRecovering;
-  std::vector<std::string> nodes;
-  for (const volume::Member& member : options_.membership.members) nodes.push_back(member.node);
-  recovery_ =
-      std::make_unique<Recovery>(volume_, options_.writer, std::move(nodes), options_.recovery);
+  recovery_ = std::make_unique<Recovery>(volume_, options_.writer, Nodes(), options_.recovery);
   recovery_->Start(now);
   FollowRecovery();
 }
@@ -134,11 +130,11 @@ void Opening::FollowRecovery() {
     if (auto* ask = std::get_if<Recovery::AskNode>(&duty)) {
       duties_.push_back(AskNode{std::move(ask->node)});
     } else if (auto* raise = std::get_if<Recovery::RaiseEpoch>(&duty)) {
-      duties_.push_back(RaiseEpoch{NodeAt(raise->member), std::move(*raise)});
+      duties_.push_back(RaiseEpoch{recovery_->NodeOf(raise->member), std::move(*raise)});
     } else if (auto* read = std::get_if<Recovery::ReadLog>(&duty)) {
-      duties_.push_back(ReadLog{NodeAt(read->member), std::move(*read)});
+      duties_.push_back(ReadLog{recovery_->NodeOf(read->member), std::move(*read)});
     } else if (auto* send = std::get_if<Recovery::SendBatch>(&duty)) {
-      duties_.push_back(SendBatch{NodeAt(send->member), std::move(*send)});
+      duties_.push_back(SendBatch{recovery_->NodeOf(send->member), std::move(*send)});
     }
   }
   if (phase_ != Phase::kRecovering) return;
@@ -175,18 +171,7 @@ const RecoveredVolume& Opening::result() const {
 }
 
 std::optional<quorum::Slot> Opening::SlotOf(const std::string& node, PgId pg) const {
-  if (pg.value() >= memberships_.size()) return std::nullopt;
-  const auto& members = memberships_[pg.value()].members;
-  for (size_t slot = 0; slot < members.size(); ++slot) {
-    if (members[slot].node == node) return static_cast<quorum::Slot>(slot);
-  }
-  return std::nullopt;
-}
-
-std::string Opening::NodeAt(MemberAddress member) const {
-  const size_t pg = member.pg.value();
-  if (pg >= memberships_.size() || member.slot >= memberships_[pg].members.size()) return "";
-  return memberships_[pg].members[member.slot].node;
+  return recovery_ ? recovery_->SlotOf(node, pg) : std::nullopt;
 }
 
 }  // namespace sextant::compute

@@ -21,7 +21,8 @@
 namespace sextant::compute {
 
 struct OpeningOptions {
-  volume::Membership membership;            // MembershipOf(the configured nodes)
+  volume::Membership membership;            // MembershipOf(the nodes to found a volume on)
+  std::vector<std::string> spares;          // other nodes, which may have come to hold segments
   std::optional<volume::Descriptor> fresh;  // to found, if there is no volume yet
   WriterId writer;                          // random, of this process
   absl::Duration retry_interval = absl::Milliseconds(500);
@@ -85,8 +86,7 @@ class Opening {
   void StartRecovery(Instant now);
   void FollowRecovery();
   void Fail(absl::Status error);
-  // The node at `member`, as the segments say; empty where none was heard of.
-  std::string NodeAt(MemberAddress member) const;
+  std::vector<std::string> Nodes() const;
 
   const OpeningOptions options_;
   Phase phase_ = Phase::kWaiting;
@@ -98,7 +98,6 @@ class Opening {
   int creating_ = 0;             // segments asked for and not yet answered
   bool creation_failed_ = false;
   Instant next_ask_;
-  std::vector<volume::Membership> memberships_;  // by PG, the newest heard of
   std::unique_ptr<Recovery> recovery_;
   std::vector<Duty> duties_;
 };

@@ -4,6 +4,7 @@
 
 #include <future>
 #include <random>
+#include <set>
 #include <utility>
 
 #include "common/base/check.h"
@@ -16,6 +17,9 @@
 
 namespace sextant::compute {
 namespace {
+
+// As many as Effects can flush.
+constexpr size_t kMaxNodes = 32;
 
 // Steps in which the grace read points follow VDL.
 constexpr int kGraceSteps = 4;
@@ -38,6 +42,9 @@ OpeningOptions MakeOpeningOptions(const WriterVolumeOptions& options,
                                   const volume::Membership& membership) {
   OpeningOptions opening;
   opening.membership = membership;
+  for (size_t i = quorum::kMembers; i < options.nodes.size(); ++i) {
+    opening.spares.push_back(options.nodes[i].node);
+  }
   opening.writer = RandomId<WriterId>();
   opening.recovery = options.recovery;
   if (options.create) {
@@ -77,7 +84,15 @@ const char* PhaseName(VolumePhase phase) {
 absl::StatusOr<std::unique_ptr<WriterVolume>> WriterVolume::Make(
     WriterVolumeOptions options, std::vector<std::unique_ptr<StoragePeer>> peers) {
   SEXTANT_CHECK(options.nodes.size() == peers.size());
-  ASSIGN_OR_RETURN(volume::Membership membership, MembershipOf(options.nodes));
+  const size_t six = std::min<size_t>(options.nodes.size(), quorum::kMembers);
+  ASSIGN_OR_RETURN(volume::Membership membership,
+                   MembershipOf({options.nodes.begin(), options.nodes.begin() + six}));
+  std::set<std::string> names;
+  for (const volume::Member& node : options.nodes) names.insert(node.node);
+  if (names.size() != options.nodes.size() || names.size() > kMaxNodes) {
+    return absl::InvalidArgumentError(
+        Text("storage nodes and spares must be at most ", kMaxNodes, " and differ in name"));
+  }
   return std::unique_ptr<WriterVolume>(
       new WriterVolume(std::move(options), std::move(membership), std::move(peers)));
 }
@@ -158,14 +173,17 @@ void WriterVolume::Settle(Effects* effects) {
   if (!writer_) return;
   WriterOutput output = writer_->TakeOutput();
   for (WriterOutput::Send& send : output.sends) {
-    const NodeIndex node = NodeOf(send.member);
-    nodes_[node.value()]->outbox.Enqueue(std::move(send.batch));
-    effects->Flush(node);
+    const std::optional<NodeIndex> node = NodeOf(send.member);
+    if (!node) continue;  // it ceased to count in this very step
+    nodes_[node->value()]->outbox.Enqueue(std::move(send.batch));
+    effects->Flush(*node);
   }
   for (const WriterOutput::Probe& probe : output.probes) {
-    effects->Probe(NodeOf(probe.member), probe.probe);
+    if (const auto node = NodeOf(probe.member)) effects->Probe(*node, probe.probe);
   }
   for (WriterOutput::RaiseEpoch& raise : output.raise_epochs) effects->Raise(std::move(raise));
+  for (WriterOutput::CreateSegment& create : output.creates) effects->Create(std::move(create));
+  for (WriterOutput::DropSegment& drop : output.drops) effects->Drop(std::move(drop));
   for (WriterOutput::Release& release : output.releases) {
     effects->Release(waits_.Take(release.wait), std::move(release.status));
   }
@@ -204,21 +222,14 @@ void WriterVolume::FollowOpening(Effects* effects) {
 absl::Status WriterVolume::BecomeOpen(const RecoveredVolume& recovered) {
   recovered_ = recovered;
   opened_at_ = rpc::SteadyNow();
-  for (auto& node : nodes_) node->slots.resize(recovered.memberships.size());
-  for (size_t pg = 0; pg < recovered.memberships.size(); ++pg) {
-    std::vector<NodeIndex> by_slot;
-    const auto& members = recovered.memberships[pg].members;
-    for (size_t slot = 0; slot < members.size(); ++slot) {
-      const auto node = NodeNamed(members[slot].node);
-      if (!node) {
-        return absl::FailedPreconditionError(Text("the volume has a segment on storage node ",
-                                                  members[slot].node,
-                                                  ", which no --storage-node names"));
-      }
-      nodes_[node->value()]->slots[pg] = static_cast<quorum::Slot>(slot);
-      by_slot.push_back(*node);
+  for (const volume::Membership& membership : recovered.memberships) {
+    for (const quorum::Slot slot : membership.ActiveSlots()) {
+      const std::string& node = membership.members[slot].node;
+      if (NodeNamed(node)) continue;
+      return absl::FailedPreconditionError(
+          Text("the volume has a segment on storage node ", node,
+               ", which neither --storage-node nor --spare-node names"));
     }
-    members_.push_back(std::move(by_slot));
   }
   writer_ = std::make_unique<Writer>(recovered, options_.writer);
   writer_->Tick(opened_at_);
@@ -304,8 +315,8 @@ VolumeStatus WriterVolume::status() const {
   }
   status.opening_time = opened_at_ - started_at_;
   status.geometry = recovered_->descriptor.geometry;
-  status.memberships = recovered_->memberships;
   status.progress = writer_->Progress();
+  for (const PgProgress& pg : status.progress.pgs) status.memberships.push_back(pg.membership);
   status.counters = writer_->counters();
   return status;
 }

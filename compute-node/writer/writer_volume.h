@@ -40,7 +40,8 @@
 namespace sextant::compute {
 
 struct WriterVolumeOptions {
-  std::vector<volume::Member> nodes;  // six, in the order of the peers
+  // In the order of the peers: the six that a volume is founded on, then the spares.
+  std::vector<volume::Member> nodes;
   // What to make if the nodes hold no volume; nullopt: then refuse.
   std::optional<volume::Geometry> create;
   WriterOptions writer;
@@ -106,6 +107,14 @@ class WriterVolume final : public PageVolume, private ReadSource {
   VolumeEpoch epoch() const;  // {0} until open
   VolumeId volume() const;    // {0} while unknown
 
+  // Replaces the segment of `pg` on node `from` by one on node `to`; membership_changer.h has the
+  // rules. `done`, on any thread: OK when the change is under way; status() tells how far it is.
+  // NOT_FOUND: no such group, member or storage node; UNAVAILABLE: ask again.
+  void ReplaceSegment(PgId pg, const std::string& from, const std::string& to, bool hold,
+                      std::function<void(absl::Status)> done);
+  // OK: it will be undone.
+  absl::Status UndoReplacement(PgId pg, const std::string& from);
+
   // Redo above `after` that is still in memory, durable mini-transactions only; see RedoRing::Read.
   bool RecentRedo(Lsn after, uint64_t max_bytes,
                   std::vector<std::shared_ptr<const AppendedMtr>>* out) const;
@@ -144,7 +153,6 @@ class WriterVolume final : public PageVolume, private ReadSource {
     Outbox outbox;
     bool is_up = false;
     uint64_t connection = 0;  // counts ups and downs, so that late answers are known
-    std::vector<std::optional<quorum::Slot>> slots;  // its place in each PG, once open
   };
 
   WriterVolume(WriterVolumeOptions options, volume::Membership membership,
@@ -160,6 +168,8 @@ class WriterVolume final : public PageVolume, private ReadSource {
   void SetPhase(VolumePhase phase, Effects* effects);
   void Perform(Opening::Duty duty);
   void PerformRaise(const WriterOutput::RaiseEpoch& raise);
+  void PerformCreate(const WriterOutput::CreateSegment& create);
+  void PerformDrop(const WriterOutput::DropSegment& drop);
   void NodeUp(NodeIndex node);
   void NodeDown(NodeIndex node, const absl::Status& why);
   void NodeAcked(NodeIndex node, const protocol::AppendAck& ack);
@@ -168,7 +178,7 @@ class WriterVolume final : public PageVolume, private ReadSource {
   void MembersAnswered(NodeIndex node, uint64_t connection,
                        const absl::StatusOr<protocol::NodeStatus>& reply);
   std::optional<NodeIndex> NodeNamed(const std::string& name) const;
-  NodeIndex NodeOf(MemberAddress member) const;
+  std::optional<NodeIndex> NodeOf(MemberAddress member) const;
   std::string WhyNotOpen() const;
 
   // --- reading and appending (writer_volume_pages.cc)
@@ -205,7 +215,6 @@ class WriterVolume final : public PageVolume, private ReadSource {
   std::unique_ptr<Writer> writer_;
   // Written before phase_ becomes kOpen, constant from then on.
   std::optional<RecoveredVolume> recovered_;
-  std::vector<std::vector<NodeIndex>> members_;  // node by PG and slot
   absl::Status error_;
   Instant opened_at_;
   WaitTable waits_;

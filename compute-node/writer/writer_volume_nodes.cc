@@ -27,10 +27,9 @@ std::optional<NodeIndex> WriterVolume::NodeNamed(const std::string& name) const 
   return std::nullopt;
 }
 
-NodeIndex WriterVolume::NodeOf(MemberAddress member) const {
-  SEXTANT_CHECK(member.pg.value() < members_.size() &&
-                member.slot < members_[member.pg.value()].size());
-  return members_[member.pg.value()][member.slot];
+std::optional<NodeIndex> WriterVolume::NodeOf(MemberAddress member) const {
+  const std::string& node = writer_->NodeAt(member);
+  return node.empty() ? std::nullopt : NodeNamed(node);
 }
 
 void WriterVolume::NodeUp(NodeIndex index) {
@@ -55,8 +54,9 @@ void WriterVolume::NodeDown(NodeIndex index, const absl::Status& why) {
     node.is_up = false;
     ++node.connection;
     if (writer_) {
-      for (uint32_t pg = 0; pg < node.slots.size(); ++pg) {
-        if (node.slots[pg]) writer_->MemberDown({PgId(pg), *node.slots[pg]});
+      for (uint32_t pg = 0; pg < recovered_->memberships.size(); ++pg) {
+        const auto slot = writer_->SlotOf(node.member.node, PgId(pg));
+        if (slot) writer_->MemberDown({PgId(pg), *slot});
       }
       Settle(&effects);
     }
@@ -73,9 +73,9 @@ void WriterVolume::NodeAcked(NodeIndex index, const protocol::AppendAck& ack) {
     if (is_shut_down_ || ack.segment.volume != opening_->volume()) return;
     const PgId pg = ack.segment.pg;
     if (writer_) {
-      const Node& node = *nodes_[index.value()];
-      if (pg.value() >= node.slots.size() || !node.slots[pg.value()]) return;
-      writer_->Acked({pg, *node.slots[pg.value()]}, ack);
+      const auto slot = writer_->SlotOf(nodes_[index.value()]->member.node, pg);
+      if (!slot) return;
+      writer_->Acked({pg, *slot}, ack);
     } else if (const auto slot = opening_->SlotOf(nodes_[index.value()]->member.node, pg)) {
       opening_->BatchAcked({pg, *slot}, ack, rpc::SteadyNow());
     }
@@ -91,8 +91,9 @@ void WriterVolume::NodeAnswered(NodeIndex index, const protocol::EpochAnswer& an
     if (is_shut_down_ || !writer_) return;
     const PgId pg = answer.segment.pg;
     const Node& node = *nodes_[index.value()];
-    if (pg.value() >= node.slots.size() || !node.slots[pg.value()]) return;
-    writer_->EpochAnswered({pg, *node.slots[pg.value()]}, answer);
+    const auto slot = writer_->SlotOf(node.member.node, pg);
+    if (!slot) return;
+    writer_->EpochAnswered({pg, *slot}, answer);
     Settle(&effects);
   }
   effects.Run();
@@ -123,16 +124,18 @@ void WriterVolume::MembersAnswered(NodeIndex index, uint64_t connection,
       });
       return;
     }
-    std::vector<bool> is_there(node.slots.size());
+    std::vector<bool> is_there(recovered_->memberships.size());
     for (const protocol::SegmentStatus& segment : reply->segments) {
       const PgId pg = segment.segment.pg;
       if (segment.segment.volume != recovered_->descriptor.volume) continue;
-      if (pg.value() >= node.slots.size() || !node.slots[pg.value()]) continue;
-      is_there[pg.value()] = true;
-      writer_->MemberUp({pg, *node.slots[pg.value()]}, segment);
+      if (pg.value() < is_there.size()) is_there[pg.value()] = true;
+      writer_->SegmentSeen(node.member.node, segment);
     }
-    for (size_t pg = 0; pg < node.slots.size(); ++pg) {
-      if (!node.slots[pg] || is_there[pg]) continue;
+    for (uint32_t pg = 0; pg < is_there.size(); ++pg) {
+      const volume::Membership& membership = writer_->MembershipOf(PgId(pg));
+      const auto slot = membership.SlotOf(node.member.node);
+      // A candidate's is yet to be made.
+      if (is_there[pg] || !slot || !membership.base.Contains(*slot)) continue;
       spdlog::error("storage node lacks its segment: its data directory was lost or exchanged{}",
                     rpc::Fields("storage_node", node.member.node, "volume",
                                 FormatVolumeId(recovered_->descriptor.volume), "pg", pg));
@@ -144,7 +147,13 @@ void WriterVolume::MembersAnswered(NodeIndex index, uint64_t connection,
 
 void WriterVolume::PerformRaise(const WriterOutput::RaiseEpoch& raise) {
   const MemberAddress member = raise.member;
-  nodes_[NodeOf(member).value()]->peer->RaiseEpoch(
+  std::optional<NodeIndex> node;
+  {
+    std::lock_guard lock(mutex_);
+    node = NodeOf(member);
+  }
+  if (!node) return;
+  nodes_[node->value()]->peer->RaiseEpoch(
       raise.request, kCallTimeout,
       [this, member](const absl::StatusOr<protocol::SegmentStatus>& reply) {
         Effects effects(this);

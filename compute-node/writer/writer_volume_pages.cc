@@ -122,14 +122,15 @@ void WriterVolume::EndRead(const ReadGrant& grant) {
 std::vector<NodeIndex> WriterVolume::CompleteNodes(const ReadGrant& grant) {
   std::vector<NodeIndex> nodes;
   std::lock_guard lock(mutex_);
-  const auto& by_slot = members_[grant.segment.pg.value()];
-  for (size_t slot = 0; slot < by_slot.size(); ++slot) {
-    const MemberProgress member =
-        writer_->Member({grant.segment.pg, static_cast<quorum::Slot>(slot)});
+  for (quorum::Slot slot = 0; slot < quorum::kMaxSlots; ++slot) {
+    const MemberAddress address{grant.segment.pg, slot};
+    const std::optional<NodeIndex> node = NodeOf(address);
+    if (!node) continue;
+    const MemberProgress member = writer_->Member(address);
     const bool is_reachable = member.state == MemberState::kStreaming ||
                               member.state == MemberState::kBehind ||
                               member.state == MemberState::kNoSpace;
-    if (is_reachable && member.scl >= grant.pg_lsn) nodes.push_back(by_slot[slot]);
+    if (is_reachable && member.scl >= grant.pg_lsn) nodes.push_back(*node);
   }
   return nodes;
 }

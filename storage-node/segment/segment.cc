@@ -204,6 +204,23 @@ void Segment::RaiseEpoch(const protocol::RaiseEpochRequest& request, ReplyToken 
   }
 }
 
+absl::Status Segment::CheckDrop(const protocol::DropSegmentRequest& request) const {
+  const bool is_newest = request.epoch > fence_.epoch() ||
+                         (request.epoch == fence_.epoch() && request.writer == fence_.writer());
+  if (request.segment != state_.segment || !is_newest) {
+    return absl::FailedPreconditionError(Text(Name(), ": not dropped, volume epoch ",
+                                              fence_.epoch(), " was claimed by another writer"));
+  }
+  const volume::Membership& known = view_.membership();
+  const volume::Membership& told = request.membership;
+  const bool counts = told.IsActive(state_.slot) && known.IsActive(state_.slot) &&
+                      told.members[state_.slot].node == known.members[state_.slot].node;
+  if (told.epoch >= known.epoch && !counts) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      Text(Name(), ": not dropped, it counts in membership ",
+           volume::FormatMembershipEpoch(std::max(told.epoch, known.epoch))));
+}
+
 void Segment::ReplyToRaise(const PendingRaise& raise) {
   if (state_.epoch == raise.epoch && state_.writer == raise.writer) {
     epoch_replies_.push_back({raise.from, Status()});

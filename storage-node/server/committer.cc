@@ -57,7 +57,13 @@ void Committer::Create(SegmentState state, std::function<void(absl::Status)> don
     done(absl::UnavailableError("the storage node is stopping"));
     return;
   }
-  queue_.creations.push_back({std::move(state), std::move(done)});
+  queue_.creations.push_back({std::move(state), {}, std::move(done)});
+  Wake(std::move(lock));
+}
+
+void Committer::Drop(SegmentId segment, std::function<void(absl::Status)> done) {
+  std::unique_lock<std::mutex> lock(mutex_);
+  queue_.creations.push_back({std::nullopt, segment, std::move(done)});
   Wake(std::move(lock));
 }
 
@@ -122,7 +128,11 @@ void Committer::Gather(Queue queue, Round* round) {
     Take(slot, round);
   }
   for (Creation& creation : queue.creations) {
-    round->write.states.push_back(creation.state);
+    if (creation.state.has_value()) {
+      round->write.states.push_back(*creation.state);
+    } else {
+      round->write.dropped_segments.push_back(creation.dropped);
+    }
     round->creations.push_back(std::move(creation));
   }
 }
@@ -134,7 +144,7 @@ void Committer::Take(SegmentSlot* slot, Round* round) {
   MoveInto(&round->acks, &output.acks);
   MoveInto(&round->epoch_replies, &output.epoch_replies);
   MoveInto(&round->log_start_replies, &output.log_start_replies);
-  if (output.persist.empty()) return;
+  if (output.persist.empty() || slot->is_dropped) return;
   const bool makes_room = output.persist.MakesRoom();
   StoreWrite& write = makes_room ? round->room : round->write;
   MoveInto(&write.log, &output.persist.log);

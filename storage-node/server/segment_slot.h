@@ -24,6 +24,8 @@ struct SegmentSlot {
   Segment segment;                     // guarded by mutex
   uint64_t untaken_bytes = 0;          // of batches since the last TakeOutput; guarded by mutex
   std::atomic<bool> is_queued{false};  // waits for the committer
+  // Being dropped, or gone: takes nothing in any more, and nothing of it is stored.
+  std::atomic<bool> is_dropped{false};
 };
 
 }  // namespace sextant::storage

@@ -53,6 +53,7 @@ class StorageNodeImpl : public StorageNode {
                   std::function<void(absl::StatusOr<protocol::SegmentStatus>)> done) override;
   absl::StatusOr<protocol::SegmentStatus> CreateSegment(
       const protocol::CreateSegmentRequest& request) override;
+  absl::Status DropSegment(const protocol::DropSegmentRequest& request) override;
   absl::StatusOr<protocol::ReadLogReply> ReadLog(const protocol::ReadLogRequest& request) override;
   absl::StatusOr<protocol::ReadPagesReply> ReadPages(
       const protocol::ReadPagesRequest& request) override;
@@ -82,7 +83,9 @@ class StorageNodeImpl : public StorageNode {
 
   mutable std::shared_mutex slots_mutex_;
   std::map<SegmentId, std::unique_ptr<SegmentSlot>> slots_;
-  std::mutex create_mutex_;  // one creation at a time
+  // Threads may still be looking at one that was dropped; guarded by slots_mutex_.
+  std::vector<std::unique_ptr<SegmentSlot>> dropped_slots_;
+  std::mutex create_mutex_;  // one creation or drop at a time
 
   Committer committer_;  // its thread uses all of the above
   SegmentReader reader_;
@@ -176,7 +179,8 @@ absl::Status StorageNodeImpl::MoveLogStart(SegmentSlot* slot, const LogStart& to
 SegmentSlot* StorageNodeImpl::Find(SegmentId segment) const {
   std::shared_lock<std::shared_mutex> lock(slots_mutex_);
   const auto found = slots_.find(segment);
-  return found == slots_.end() ? nullptr : found->second.get();
+  const bool is_there = found != slots_.end() && !found->second->is_dropped;
+  return is_there ? found->second.get() : nullptr;
 }
 
 // --- appending
@@ -284,8 +288,10 @@ absl::StatusOr<protocol::SegmentStatus> StorageNodeImpl::CreateSegment(
   if (SegmentSlot* slot = Find(id)) {
     std::lock_guard<std::mutex> lock(slot->mutex);
     const SegmentState& state = slot->segment.state();
-    if (state.descriptor == request.descriptor && state.membership == request.membership &&
-        state.slot == request.slot) {
+    // Asked again: it may have learnt of later members since.
+    const bool is_known_later = state.membership.epoch > request.membership.epoch;
+    if (state.descriptor == request.descriptor && state.slot == request.slot &&
+        (is_known_later || state.membership == request.membership)) {
       return slot->segment.Status();
     }
     return absl::AbortedError(Text("storage node ", options_.node, " has a segment ",
@@ -308,6 +314,28 @@ absl::StatusOr<protocol::SegmentStatus> StorageNodeImpl::CreateSegment(
   std::lock_guard<std::shared_mutex> lock(slots_mutex_);
   slots_.emplace(id, std::move(slot));
   return status;
+}
+
+absl::Status StorageNodeImpl::DropSegment(const protocol::DropSegmentRequest& request) {
+  std::lock_guard<std::mutex> one_at_a_time(create_mutex_);
+  SegmentSlot* slot = Find(request.segment);
+  if (slot == nullptr) return absl::OkStatus();
+  {
+    std::lock_guard<std::mutex> lock(slot->mutex);
+    RETURN_IF_ERROR(slot->segment.CheckDrop(request));
+    slot->is_dropped = true;
+  }
+  std::promise<absl::Status> committed;
+  committer_.Drop(slot->id, [&](absl::Status status) { committed.set_value(std::move(status)); });
+  // Left on the disk, it comes back when the node is started, and is dropped then.
+  RETURN_IF_ERROR(committed.get_future().get());
+  spdlog::info("segment dropped, it was replaced{}",
+               rpc::Fields("volume", FormatVolumeId(slot->id.volume), "pg", slot->id.pg));
+  std::lock_guard<std::shared_mutex> lock(slots_mutex_);
+  const auto found = slots_.find(request.segment);
+  dropped_slots_.push_back(std::move(found->second));
+  slots_.erase(found);
+  return absl::OkStatus();
 }
 
 // --- reading

@@ -88,6 +88,7 @@ class StorageNode {
   // These block for the disk.
   virtual absl::StatusOr<protocol::SegmentStatus> CreateSegment(
       const protocol::CreateSegmentRequest& request) = 0;
+  virtual absl::Status DropSegment(const protocol::DropSegmentRequest& request) = 0;
   virtual absl::StatusOr<protocol::ReadLogReply> ReadLog(
       const protocol::ReadLogRequest& request) = 0;
   virtual absl::StatusOr<protocol::ReadPagesReply> ReadPages(

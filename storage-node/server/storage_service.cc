@@ -20,7 +20,8 @@ using grpc::ServerUnaryReactor;
 using Api = v1::StorageService;
 using Base = Api::WithRawCallbackMethod_Append<Api::WithCallbackMethod_GetStatus<
     Api::WithCallbackMethod_CreateSegment<Api::WithCallbackMethod_RaiseEpoch<
-        Api::WithCallbackMethod_ReadLog<Api::WithCallbackMethod_ReadPages<Api::Service>>>>>>;
+        Api::WithCallbackMethod_ReadLog<Api::WithCallbackMethod_ReadPages<
+            Api::WithCallbackMethod_DropSegment<Api::Service>>>>>>>;
 
 class StorageServiceImpl : public StorageService, public Base {
  public:
@@ -67,6 +68,15 @@ class StorageServiceImpl : public StorageService, public Base {
       ASSIGN_OR_RETURN(const auto status, node_->CreateSegment(parsed));
       rpc::ToProto(status, response);
       return absl::OkStatus();
+    });
+  }
+
+  ServerUnaryReactor* DropSegment(CallbackServerContext* context,
+                                  const v1::DropSegmentRequest* request,
+                                  v1::DropSegmentResponse*) override {
+    return OnWorker(context, [=, this]() -> absl::Status {
+      ASSIGN_OR_RETURN(const auto parsed, rpc::FromProto(*request));
+      return node_->DropSegment(parsed);
     });
   }
 

@@ -1,0 +1,226 @@
+// Stories of members that change under a Writer: who counts when, who is told, what is made and
+// dropped. Random schedules are in membership_schedule_test.cc.
+#include <algorithm>
+
+#include "common/testing/status_matchers.h"
+#include "compute-node/volume/writer_testing.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace sextant::compute {
+namespace {
+
+using sextant::testing::StatusIs;
+using testing::At;
+using ::testing::HasSubstr;
+using testing::kTestVolume;
+using testing::Ready;
+using testing::WriterRig;
+
+const protocol::NodeStatus kSpare{.node = "az3-c", .zone = "az3"};
+
+class MembershipStory : public ::testing::Test {
+ protected:
+  MembershipStory() {
+    rig_.Tick(0);
+    rig_.AllUp();
+    rig_.Tick(1);
+    rig_.raises.clear();
+  }
+
+  Writer& writer() { return rig_.writer; }
+  const volume::Membership& Newest() { return writer().MembershipOf(PgId(0)); }
+  PgProgress Group() { return writer().Progress().pgs[0]; }
+
+  absl::Status Replace(const std::string& from, const protocol::NodeStatus& to, bool hold = false) {
+    const absl::Status status = writer().ReplaceMember(PgId(0), from, to, hold);
+    rig_.Take();
+    return status;
+  }
+  absl::Status Undo(const std::string& from) {
+    const absl::Status status = writer().UndoReplacement(PgId(0), from);
+    rig_.Take();
+    return status;
+  }
+  // What the segment at `slot` says once it knows the newest membership.
+  protocol::SegmentStatus Knowing(int slot, uint64_t scl) {
+    protocol::SegmentStatus status = Ready(At(0, slot), scl);
+    status.membership = Newest();
+    return status;
+  }
+  void Answer(std::initializer_list<int> slots) {
+    for (int slot : slots) {
+      const auto scl = writer().Member(At(0, slot)).scl.value();
+      writer().EpochRaised(At(0, slot), Knowing(slot, scl));
+      rig_.Take();
+    }
+  }
+  void CandidateUp(int slot, uint64_t scl) {
+    writer().SegmentSeen(Newest().members[slot].node, Knowing(slot, scl));
+    rig_.Take();
+  }
+
+  WriterRig rig_;
+};
+
+TEST_F(MembershipStory, AReplacementFromBeginToEnd) {
+  ASSERT_OK(Replace("az3-b", kSpare));
+  ASSERT_EQ(rig_.creates.size(), 1u);
+  EXPECT_EQ(rig_.creates[0].node, "az3-c");
+  EXPECT_EQ(rig_.creates[0].request.slot, 6);
+  EXPECT_EQ(rig_.raises.size(), 6u) << "all that stream are told, and go on streaming";
+  const Lsn commit = rig_.Append({1});
+  EXPECT_EQ(rig_.SentTo(At(0, 0)), (std::vector<uint64_t>{commit.value()}));
+
+  // Four of the old with the suspect: not four of the new.
+  rig_.AckBy(0, {0, 1, 2, 5}, commit.value());
+  EXPECT_LT(writer().vdl(), commit);
+  rig_.AckBy(0, {3}, commit.value());
+  EXPECT_EQ(writer().vdl(), commit);
+
+  Answer({0, 1, 2});
+  EXPECT_FALSE(Group().is_in_effect);
+  Answer({3});
+  EXPECT_TRUE(Group().is_in_effect);
+  CandidateUp(6, 0);
+  EXPECT_EQ(Group().changes.size(), 1u);
+  rig_.Ack(At(0, 6), 40);  // what was durable when the change began
+  EXPECT_TRUE(Group().changes.empty()) << "finished";
+  EXPECT_FALSE(Group().is_in_effect);
+  EXPECT_TRUE(rig_.drops.empty());
+  Answer({0, 1, 2, 3});
+  EXPECT_TRUE(Group().is_in_effect);
+  EXPECT_EQ(Newest().SlotOf("az3-c"), 6);
+  rig_.Tick(2);
+  ASSERT_EQ(rig_.drops.size(), 1u);
+  EXPECT_EQ(rig_.drops[0].node, "az3-b");
+  EXPECT_EQ(rig_.drops[0].request.membership, Newest());
+
+  rig_.sends.clear();
+  const Lsn next = rig_.Append({1});
+  EXPECT_TRUE(rig_.SentTo(At(0, 5)).empty());
+  rig_.AckBy(0, {0, 1, 2, 6}, next.value());
+  EXPECT_EQ(writer().vdl(), next);
+}
+
+TEST_F(MembershipStory, PgclStaysWhenTheNewSetHoldsLess) {
+  const Lsn commit = rig_.Append({1});
+  rig_.AckBy(0, {0, 1, 2, 5}, commit.value());
+  ASSERT_EQ(writer().vdl(), commit);
+  ASSERT_OK(Replace("az3-b", kSpare));
+  EXPECT_EQ(Group().pgcl, commit);
+  EXPECT_EQ(Group().changes[0].target, commit);
+  Answer({0, 1, 2, 3});
+  CandidateUp(6, 40);
+  EXPECT_EQ(Group().changes.size(), 1u) << "the candidate must hold what was durable first";
+  rig_.Ack(At(0, 6), commit.value());
+  EXPECT_TRUE(Group().changes.empty());
+}
+
+TEST_F(MembershipStory, UndoneBeforeAndAfterItIsInEffect) {
+  ASSERT_OK(Replace("az3-b", kSpare));
+  ASSERT_OK(Undo("az3-b"));
+  EXPECT_EQ(Group().changes.size(), 1u) << "one step at a time";
+  Answer({0, 1, 2, 3});
+  EXPECT_TRUE(Group().changes.empty());
+  EXPECT_FALSE(Group().is_in_effect);
+  EXPECT_THAT(Replace("az3-b", kSpare),
+              StatusIs(absl::StatusCode::kUnavailable, HasSubstr("not in effect")));
+  Answer({0, 1, 2, 3});
+  EXPECT_TRUE(Group().is_in_effect);
+  rig_.Tick(2);
+  ASSERT_EQ(rig_.drops.size(), 1u);
+  EXPECT_EQ(rig_.drops[0].node, "az3-c");
+  EXPECT_THAT(Replace("az3-b", kSpare),
+              StatusIs(absl::StatusCode::kUnavailable, HasSubstr("dropped")));
+  writer().SegmentDropped("az3-c", {kTestVolume, PgId(0)}, absl::OkStatus());
+  ASSERT_OK(Replace("az3-b", kSpare, /*hold=*/true));
+  EXPECT_THAT(Undo("az1-a"),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("not being replaced")));
+  Answer({0, 1, 2, 3});
+  CandidateUp(6, 40);
+  EXPECT_EQ(Group().changes.size(), 1u) << "held";
+  EXPECT_TRUE(Group().changes[0].is_held);
+  ASSERT_OK(Replace("az3-b", kSpare)) << "asked again: let go";
+  EXPECT_TRUE(Group().changes.empty());
+  EXPECT_THAT(Undo("az3-b"), StatusIs(absl::StatusCode::kNotFound, HasSubstr("finished")));
+}
+
+TEST_F(MembershipStory, TwoChangesNestAndEndInAnyOrder) {
+  ASSERT_OK(Replace("az3-b", kSpare));
+  EXPECT_THAT(Replace("az1-a", {.node = "az1-c", .zone = "az1"}),
+              StatusIs(absl::StatusCode::kUnavailable));
+  Answer({0, 1, 2, 3});
+  ASSERT_OK(Replace("az1-a", {.node = "az1-c", .zone = "az1"}));
+  const Lsn commit = rig_.Append({1});
+  rig_.AckBy(0, {1, 2, 3, 5}, commit.value());
+  EXPECT_LT(writer().vdl(), commit) << "three of the set without az1-a and az3-b";
+  rig_.AckBy(0, {4}, commit.value());
+  EXPECT_EQ(writer().vdl(), commit);
+  Answer({1, 2, 3, 4});
+  CandidateUp(7, 40);
+  rig_.Ack(At(0, 7), commit.value());
+  ASSERT_EQ(Group().changes.size(), 1u);
+  EXPECT_EQ(Group().changes[0].to, 6);
+  Answer({1, 2, 3, 4});
+  ASSERT_OK(Undo("az3-b"));
+  Answer({1, 2, 3, 4});
+  EXPECT_TRUE(Group().is_in_effect);
+  EXPECT_EQ(Newest().Sets().sets(), (std::vector<quorum::SlotSet>{{1, 2, 3, 4, 5, 7}}));
+}
+
+TEST_F(MembershipStory, AMemberThatWasNotToldIsToldWhenItRefuses) {
+  ASSERT_OK(Replace("az3-b", kSpare));
+  Answer({0, 1, 2, 3});
+  rig_.raises.clear();
+  rig_.Ack(At(0, 4), 40, absl::FailedPreconditionError("tell of the members"));
+  ASSERT_EQ(rig_.raises.size(), 1u);
+  EXPECT_EQ(*rig_.raises[0].request.membership, Newest());
+  Answer({4});
+  EXPECT_EQ(rig_.State(At(0, 4)), MemberState::kStreaming);
+}
+
+TEST_F(MembershipStory, AWipedNodeReplacesItself) {
+  protocol::NodeStatus node{.node = "az3-b", .zone = "az3", .segments = {Ready(At(0, 5), 40)}};
+  EXPECT_THAT(Replace("az3-b", node),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("still holds")));
+  writer().MemberDown(At(0, 5));
+  node.segments.clear();
+  ASSERT_OK(Replace("az3-b", node));
+  ASSERT_EQ(rig_.creates.size(), 1u);
+  EXPECT_EQ(rig_.creates[0].request.slot, 6);
+  Answer({0, 1, 2, 3});
+  CandidateUp(6, 40);
+  EXPECT_EQ(writer().SlotOf("az3-b", PgId(0)), 6);
+  Answer({0, 1, 2, 3});
+  EXPECT_TRUE(Group().is_in_effect);
+  EXPECT_EQ(Newest().SlotOf("az3-b"), 6);
+  EXPECT_THAT(Undo("az3-b"), StatusIs(absl::StatusCode::kNotFound));
+}
+
+TEST_F(MembershipStory, ImpossibleOnesChangeNothing) {
+  const MembershipEpoch before = Newest().epoch;
+  EXPECT_THAT(Replace("az9-z", kSpare), StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_THAT(Replace("az1-a", kSpare),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("zone")));
+  EXPECT_THAT(writer().ReplaceMember(PgId(9), "az3-b", kSpare, false),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("2 protection groups")));
+  EXPECT_EQ(Newest().epoch, before);
+}
+
+TEST_F(MembershipStory, ASegmentThatCountsNoMoreIsDroppedWhereverItIsFound) {
+  protocol::SegmentStatus stray = Ready(At(0, 6), 40);
+  writer().SegmentSeen("az2-c", stray);
+  rig_.Tick(2);
+  ASSERT_EQ(rig_.drops.size(), 1u);
+  EXPECT_EQ(rig_.drops[0].node, "az2-c");
+  writer().SegmentDropped("az2-c", stray.segment, absl::UnavailableError("away"));
+  rig_.Tick(10'000);
+  EXPECT_EQ(rig_.drops.size(), 2u);
+  writer().SegmentDropped("az2-c", stray.segment, absl::OkStatus());
+  rig_.Tick(20'000);
+  EXPECT_EQ(rig_.drops.size(), 2u);
+}
+
+}  // namespace
+}  // namespace sextant::compute
