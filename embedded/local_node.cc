@@ -13,6 +13,37 @@
 
 namespace sextant::embedded {
 
+// How one node asks another, while both are connected.
+class LocalNode::Link final : public storage::PeerNode {
+ public:
+  Link(const LocalNode* from, const LocalNode* to) : from_(from), to_(to) {}
+
+  absl::StatusOr<protocol::ReadLogReply> ReadLog(const protocol::ReadLogRequest& request) override {
+    ASSIGN_OR_RETURN(const auto node, Reach());
+    return node->ReadLog(request);
+  }
+  absl::StatusOr<protocol::CopyPagesReply> CopyPages(
+      const protocol::CopyPagesRequest& request) override {
+    ASSIGN_OR_RETURN(const auto node, Reach());
+    return node->CopyPages(request);
+  }
+  absl::StatusOr<protocol::ReadPagesReply> ReadPages(
+      const protocol::ReadPagesRequest& request) override {
+    ASSIGN_OR_RETURN(const auto node, Reach());
+    return node->ReadPages(request);
+  }
+
+ private:
+  absl::StatusOr<std::shared_ptr<storage::StorageNode>> Reach() const {
+    auto node = from_->reachable() ? to_->reachable() : nullptr;
+    if (node == nullptr) return absl::UnavailableError(Text(to_->member().node, " is cut off"));
+    return node;
+  }
+
+  const LocalNode* const from_;
+  const LocalNode* const to_;
+};
+
 LocalNode::LocalNode(volume::Member member, OpenStore open_store)
     : member_(std::move(member)), open_store_(std::move(open_store)) {}
 
@@ -37,9 +68,11 @@ absl::Status LocalNode::Start() {
                                    spdlog::error("storage node can write no more{}",
                                                  rpc::Fields("storage_node", name, "error", why));
                                  }));
-  storage::PeerLogs logs;
-  for (const LocalNode* peer : gossip_peers_) logs[peer->member().node] = LogOf(peer);
-  auto gossip = std::make_unique<storage::GossipRunner>(node.get(), std::move(logs));
+  storage::PeerNodes links;
+  for (const LocalNode* peer : gossip_peers_) {
+    links[peer->member().node] = std::make_shared<Link>(this, peer);
+  }
+  auto gossip = std::make_unique<storage::GossipRunner>(node.get(), std::move(links));
   std::lock_guard lock(mutex_);
   node_ = std::move(node);
   gossip_ = std::move(gossip);
@@ -74,15 +107,6 @@ void LocalNode::Stop() {
     }
     for (LocalStoragePeer* peer : peers) peer->WaitIdle();
   }
-}
-
-storage::PeerLog LocalNode::LogOf(const LocalNode* peer) const {
-  return [this,
-          peer](const protocol::ReadLogRequest& request) -> absl::StatusOr<protocol::ReadLogReply> {
-    const auto node = reachable() ? peer->reachable() : nullptr;
-    if (node == nullptr) return absl::UnavailableError(Text(peer->member().node, " is cut off"));
-    return node->ReadLog(request);
-  };
 }
 
 void LocalNode::SetConnected(bool is_connected) {

@@ -63,8 +63,7 @@ class LocalNode {
   // Null while stopped or cut off.
   std::shared_ptr<storage::StorageNode> reachable() const;
   void Forget(LocalStoragePeer* peer);
-  // How this node, while it is connected, reads the log of `peer`.
-  storage::PeerLog LogOf(const LocalNode* peer) const;
+  class Link;
 
   const volume::Member member_;
   const OpenStore open_store_;

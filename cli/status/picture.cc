@@ -64,6 +64,12 @@ void AddStorageAnswer(const v1::NodeStatus& answer, NodePicture* node, ClusterPi
     segment->log_bytes = status.log_bytes();
     segment->log_start = status.log_start();
     segment->is_damaged = status.is_damaged();
+    if (status.has_rebuild()) {
+      const uint64_t per_pg = status.descriptor_().geometry().pages_per_pg();
+      const uint64_t done = status.rebuild().next() % std::max<uint64_t>(per_pg, 1);
+      segment->rebuilt_percent = static_cast<int>(100 * done / std::max<uint64_t>(per_pg, 1));
+      segment->state = "rebuilding";
+    }
     if (!picture->volume) picture->volume.emplace();
     VolumePicture& volume = *picture->volume;
     const v1::Geometry& geometry = status.descriptor_().geometry();
@@ -96,6 +102,7 @@ void AddMember(const v1::PgProgress& pg, const v1::MemberProgress& member,
   NodePicture* node = FindOrAddNode(picture, member.node(), member.zone());
   SegmentPicture* segment = FindOrAddSegment(node, pg.pg());
   segment->state = segment->is_damaged ? "damaged" : member.state();
+  if (segment->rebuilt_percent) segment->state = "rebuilding";
   // The segment itself may know of more than it has acknowledged, and the writer of more than the
   // node that no longer answers.
   segment->scl = std::max(segment->scl.value_or(0), member.scl());
@@ -146,6 +153,7 @@ Json SegmentJson(const SegmentPicture& segment) {
   json["log_bytes"] = segment.log_bytes;
   json["log_start"] = segment.log_start;
   json["damaged"] = segment.is_damaged;
+  if (segment.rebuilt_percent) json["rebuilt_percent"] = *segment.rebuilt_percent;
   return json;
 }
 

@@ -17,8 +17,8 @@
 namespace sextant::cli {
 
 // One copy of a protection group. `state` is the writer's word for it (streaming, behind,
-// raising-epoch, damaged, no-space, down); where no writer answers it is "idle" for a segment whose
-// node answers and "down" for one whose node does not.
+// raising-epoch, damaged, no-space, down) or "rebuilding"; where no writer answers it is "idle" for
+// a segment whose node answers and "down" for one whose node does not.
 struct SegmentPicture {
   uint32_t pg = 0;
   std::string state;
@@ -28,6 +28,7 @@ struct SegmentPicture {
   uint64_t log_bytes = 0;
   uint64_t log_start = 0;  // LSN at or below which the log is not kept any more
   bool is_damaged = false;
+  std::optional<int> rebuilt_percent;  // while it is rebuilt from its peers' pages
 };
 
 struct NodePicture {

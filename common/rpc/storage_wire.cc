@@ -177,6 +177,11 @@ void ToProto(const protocol::SegmentStatus& status, v1::SegmentStatus* out) {
   out->set_is_damaged(status.is_damaged);
   out->set_log_start(status.log_start.value());
   out->set_read_floor(status.read_floor.value());
+  if (!status.rebuild.has_value()) return;
+  out->mutable_rebuild()->set_peer(status.rebuild->peer);
+  out->mutable_rebuild()->set_pages_copied(status.rebuild->pages_copied);
+  out->mutable_rebuild()->set_bytes_copied(status.rebuild->bytes_copied);
+  out->mutable_rebuild()->set_next(status.rebuild->next.value());
 }
 
 absl::StatusOr<protocol::SegmentStatus> FromProto(const v1::SegmentStatus& in) {
@@ -198,6 +203,12 @@ absl::StatusOr<protocol::SegmentStatus> FromProto(const v1::SegmentStatus& in) {
   status.is_damaged = in.is_damaged();
   status.log_start = Lsn(in.log_start());
   status.read_floor = Lsn(in.read_floor());
+  if (in.has_rebuild()) {
+    status.rebuild = {.peer = in.rebuild().peer(),
+                      .pages_copied = in.rebuild().pages_copied(),
+                      .bytes_copied = in.rebuild().bytes_copied(),
+                      .next = PageNo(in.rebuild().next())};
+  }
   return status;
 }
 

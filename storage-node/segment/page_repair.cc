@@ -15,7 +15,10 @@ Lsn LowestRead(const protocol::SegmentStatus& status) {
 
 }  // namespace
 
-void PageRepair::Found(const DamagedPage& damaged) { damaged_.insert(damaged); }
+void PageRepair::Found(const DamagedPage& damaged, Instant now) {
+  absl::erase_if(repaired_, [&](const auto& entry) { return entry.second + options_.rest <= now; });
+  if (!repaired_.contains(damaged)) damaged_.insert(damaged);
+}
 
 std::optional<PageRepair::Make> PageRepair::Next(const protocol::SegmentStatus& status,
                                                  const std::vector<quorum::Slot>& peers,
@@ -48,6 +51,7 @@ std::optional<PageRepair::Replace> PageRepair::Made(
     return std::nullopt;
   }
   damaged_.erase(current_);
+  repaired_[current_] = now;
   turn_ = 0;
   backoff_ = absl::ZeroDuration();
   Replace replace{.page = current_.page};

@@ -20,6 +20,7 @@
 #include <variant>
 #include <vector>
 
+#include "absl/container/btree_map.h"
 #include "absl/container/btree_set.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -33,6 +34,9 @@ struct PageRepairOptions {
   // After everybody was asked in vain: doubles from the first to the last; jittered down to half.
   absl::Duration first_backoff = absl::Milliseconds(200);
   absl::Duration max_backoff = absl::Seconds(30);
+  // One that was replaced and is met again is left alone for so long: the reading that repairs may
+  // have reported it itself, or the medium does not take the replacement.
+  absl::Duration rest = absl::Minutes(1);
 };
 
 // A stored version that fails its checksum.
@@ -59,7 +63,7 @@ class PageRepair {
   PageRepair(PageRepairOptions options, Prng prng) : options_(options), prng_(prng) {}
 
   // Idempotent while it is not repaired.
-  void Found(const DamagedPage& damaged);
+  void Found(const DamagedPage& damaged, Instant now);
   bool empty() const { return damaged_.empty(); }
   size_t size() const { return damaged_.size(); }
 
@@ -77,6 +81,7 @@ class PageRepair {
   PageRepairOptions options_;
   Prng prng_;
   absl::btree_set<DamagedPage> damaged_;
+  absl::btree_map<DamagedPage, Instant> repaired_;  // when; those within `rest`
   bool is_busy_ = false;
   DamagedPage current_;  // under repair
   Lsn read_point_;

@@ -44,6 +44,10 @@ TEST(SegmentDamageTest, ADamagedBatchIsMissedUntilItsRecordsComeAgain) {
   const auto log = rig.segment().PlanLogRead({.segment = kSegment, .epoch = VolumeEpoch(1)});
   ASSERT_OK(log);
   EXPECT_THAT(log->records, SizeIs(3));
+  EXPECT_FALSE(log->is_last) << "damage is not the end of the log";
+  EXPECT_THAT(
+      rig.segment().PlanLogRead({.segment = kSegment, .epoch = VolumeEpoch(1), .after = Lsn(3)}),
+      StatusIs(absl::StatusCode::kDataLoss));
 
   // From a peer, together with what is held soundly: that is not taken twice.
   rig.Send(Batch({Redo(4, 3, {.prev_page = 3}), Redo(5, 4, {.prev_page = 4}),
@@ -142,8 +146,8 @@ class PageRepairTest : public ::testing::Test {
 
 TEST_F(PageRepairTest, AsksTheSegmentItselfThenItsPeers) {
   EXPECT_EQ(Next(), std::nullopt);
-  repair_.Found({kPage, Lsn(30)});
-  repair_.Found({kPage, Lsn(30)});
+  repair_.Found({kPage, Lsn(30)}, now_);
+  repair_.Found({kPage, Lsn(30)}, now_);
   EXPECT_EQ(repair_.size(), 1u);
   auto make = Next();
   ASSERT_TRUE(make.has_value());
@@ -159,10 +163,14 @@ TEST_F(PageRepairTest, AsksTheSegmentItselfThenItsPeers) {
   EXPECT_EQ(replace->image->lsn, Lsn(30));
   EXPECT_EQ(replace->drop, std::nullopt) << "it takes the damaged one's place";
   EXPECT_TRUE(repair_.empty());
+  repair_.Found({kPage, Lsn(30)}, now_);
+  EXPECT_TRUE(repair_.empty()) << "reported by the reading that repaired it";
+  repair_.Found({kPage, Lsn(30)}, now_ + absl::Minutes(2));
+  EXPECT_FALSE(repair_.empty());
 }
 
 TEST_F(PageRepairTest, OneThatNobodyReadsAnyMoreGivesWayToANewerOne) {
-  repair_.Found({kPage, Lsn(12)});
+  repair_.Found({kPage, Lsn(12)}, now_);
   EXPECT_EQ(Next()->request.read_point, Lsn(20));
   const auto replace = Made(18);
   EXPECT_EQ(replace->image->lsn, Lsn(18));
@@ -170,7 +178,7 @@ TEST_F(PageRepairTest, OneThatNobodyReadsAnyMoreGivesWayToANewerOne) {
 }
 
 TEST_F(PageRepairTest, AWriteThatWentAstrayIsDropped) {
-  repair_.Found({kPage, Lsn(30)});
+  repair_.Found({kPage, Lsn(30)}, now_);
   Next();
   const auto replace = Made(0);
   EXPECT_EQ(replace->image, std::nullopt) << "the page was never written";
@@ -178,8 +186,8 @@ TEST_F(PageRepairTest, AWriteThatWentAstrayIsDropped) {
 }
 
 TEST_F(PageRepairTest, WhatNobodyCanReplaceWaitsAndDoesNotKeepOthersWaiting) {
-  repair_.Found({kPage, Lsn(30)});
-  repair_.Found({kPage.Next(), Lsn(31)});
+  repair_.Found({kPage, Lsn(30)}, now_);
+  repair_.Found({kPage.Next(), Lsn(31)}, now_);
   for (int i = 0; i < 3; ++i) {
     ASSERT_EQ(Next()->request.pages[0], kPage);
     repair_.Made(absl::UnavailableError("away"), now_);
@@ -193,7 +201,7 @@ TEST_F(PageRepairTest, WhatNobodyCanReplaceWaitsAndDoesNotKeepOthersWaiting) {
 }
 
 TEST_F(PageRepairTest, ANewerPageThanAskedForIsNoReplacement) {
-  repair_.Found({kPage, Lsn(30)});
+  repair_.Found({kPage, Lsn(30)}, now_);
   Next();
   EXPECT_EQ(Made(31), std::nullopt);
   EXPECT_FALSE(repair_.empty());

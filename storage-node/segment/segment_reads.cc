@@ -107,6 +107,14 @@ absl::StatusOr<LogReadPlan> Segment::PlanLogRead(const protocol::ReadLogRequest&
   }
   LogReadPlan plan{.scl = log_.scl()};
   plan.records = log_.Range(request.after, request.through, request.max_bytes, &plan.is_last);
+  // What is damaged must not look like the end of the log.
+  if (plan.is_last && plan.scl < log_.end() && plan.scl < request.through) {
+    if (plan.records.empty()) {
+      return absl::DataLossError(Text(Name(), ": the log above lsn ", plan.scl,
+                                      " is damaged and not fetched anew yet: read elsewhere"));
+    }
+    plan.is_last = false;
+  }
   return plan;
 }
 

@@ -78,6 +78,11 @@ void Committer::SetGapHook(std::function<void()> hook) {
   gap_hook_ = std::move(hook);
 }
 
+void Committer::CallGapHook() {
+  std::lock_guard<std::mutex> lock(gap_hook_mutex_);
+  if (gap_hook_) gap_hook_();
+}
+
 bool Committer::ReserveBacklog(uint64_t bytes) {
   const uint64_t before = backlog_bytes_.fetch_add(bytes, std::memory_order_relaxed);
   if (before + bytes <= max_backlog_bytes_) return true;
@@ -220,10 +225,7 @@ void Committer::Deliver(Round* round) {
     answers_->DeliverLogStart(std::move(reply));
   }
   round->log_start_replies.clear();
-  if (std::exchange(round->has_gap, false)) {
-    std::lock_guard<std::mutex> lock(gap_hook_mutex_);
-    if (gap_hook_) gap_hook_();
-  }
+  if (std::exchange(round->has_gap, false)) CallGapHook();
 }
 
 void Committer::Fail(const absl::Status& error, Round round) {

@@ -42,6 +42,7 @@ class Committer {
 
   // See StorageNode::SetGapHook.
   void SetGapHook(std::function<void()> hook);
+  void CallGapHook();
 
   // Takes room for a batch in the backlog, given back when its round is over; false: it is full.
   bool ReserveBacklog(uint64_t bytes);

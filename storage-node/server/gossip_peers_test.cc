@@ -44,13 +44,13 @@ TEST(GrpcPeersTest, ReadsThePeersLog) {
   ASSERT_OK(peers);
   protocol::ReadLogRequest request{
       .segment = kSegment, .epoch = VolumeEpoch(1), .after = Lsn(2), .through = Lsn(4)};
-  const auto reply = peers->at("az1-a")(request);
+  const auto reply = peers->at("az1-a")->ReadLog(request);
   ASSERT_OK(reply);
   EXPECT_EQ(reply->scl, Lsn(5));
   ASSERT_THAT(reply->records, ::testing::SizeIs(2));
   EXPECT_EQ(reply->records[0].header.lsn, Lsn(3));
   request.epoch = VolumeEpoch(2);
-  EXPECT_THAT(peers->at("az1-a")(request), StatusIs(absl::StatusCode::kUnavailable));
+  EXPECT_THAT(peers->at("az1-a")->ReadLog(request), StatusIs(absl::StatusCode::kUnavailable));
 }
 
 TEST(GrpcPeersTest, RefuseWhatIsNoAddress) {

@@ -22,10 +22,13 @@ bool IsUnreachable(const absl::Status& status) {
 
 }  // namespace
 
-GossipRunner::GossipRunner(StorageNode* node, PeerLogs peers, GossipRunnerOptions options)
-    : node_(node), options_(options), name_(node->Status().node) {
-  for (auto& [name, read] : peers) {
-    if (name != name_) peers_[name].read = std::move(read);
+GossipRunner::GossipRunner(StorageNode* node, PeerNodes peers, GossipRunnerOptions options)
+    : node_(node),
+      options_(options),
+      name_(node->Status().node),
+      budget_(options.bytes_per_second) {
+  for (auto& [name, peer] : peers) {
+    if (name != name_) peers_[name].node = std::move(peer);
   }
   stream_ = node_->OpenStream([this](std::vector<protocol::AppendAck> acks) {
     std::lock_guard<std::mutex> lock(mutex_);
@@ -47,7 +50,12 @@ GossipRunner::~GossipRunner() {
 }
 
 GossipCounters GossipRunner::counters() const {
-  return {.requests = requests_, .failures = failures_, .records = records_};
+  return {.requests = requests_,
+          .failures = failures_,
+          .records = records_,
+          .pages = pages_,
+          .rebuilds = rebuilds_,
+          .repaired_pages = repaired_pages_};
 }
 
 // In every round of the committer while there is a gap: cheap when woken already.
@@ -76,27 +84,35 @@ void GossipRunner::Run() {
 }
 
 GossipRunner::Pass GossipRunner::LookAtAll() {
+  for (const auto& [segment, damaged] : node_->TakeDamagedPages()) {
+    repairs_.try_emplace(segment, options_.page_repair, PrngOf(segment))
+        .first->second.Found(damaged, rpc::SteadyNow());
+  }
   Pass pass;
   for (const protocol::SegmentStatus& status : node_->Status().segments) {
-    if (!Gossip::IsLacking(status)) {
-      machines_.erase(status.segment);
-      continue;
-    }
+    const bool is_lacking = Gossip::IsLacking(status);
+    const auto repair = repairs_.find(status.segment);
+    if (!is_lacking) Forget(status.segment);
+    const bool has_damage = repair != repairs_.end() && !repair->second.empty();
+    if (!is_lacking && !has_damage) continue;
     pass.is_lacking = true;
-    if (Serve(status, rpc::SteadyNow())) pass.is_progress = true;
+    if (rpc::SteadyNow() < budget_.ready_at()) continue;
+    if (is_lacking && ServeLacking(status)) pass.is_progress = true;
+    if (has_damage && ServeRepair(status, &repair->second)) pass.is_progress = true;
   }
   return pass;
 }
 
-bool GossipRunner::Serve(const protocol::SegmentStatus& status, Instant now) {
-  // Nodes differ in whom they ask first.
-  const Prng prng(std::hash<std::string>()(name_) + status.segment.pg.value());
-  Gossip& gossip = machines_.try_emplace(status.segment, options_.gossip, prng).first->second;
-  const std::optional<Gossip::Ask> ask = gossip.Next(status, PeersOf(status), now);
-  if (!ask.has_value()) return false;
-  const Lsn scl = Fetch(status, *ask);
-  gossip.Finished(scl, rpc::SteadyNow());
-  return scl > status.scl;
+void GossipRunner::Forget(SegmentId segment) {
+  const auto found = machines_.find(segment);
+  if (found == machines_.end()) return;
+  if (found->second.rebuild.is_running()) node_->SetRebuild(segment, std::nullopt);
+  machines_.erase(found);
+}
+
+// Nodes differ in whom they ask first.
+Prng GossipRunner::PrngOf(SegmentId segment) const {
+  return Prng(std::hash<std::string>()(name_) + segment.pg.value());
 }
 
 std::vector<quorum::Slot> GossipRunner::PeersOf(const protocol::SegmentStatus& status) const {
@@ -110,11 +126,37 @@ std::vector<quorum::Slot> GossipRunner::PeersOf(const protocol::SegmentStatus& s
   return slots;
 }
 
-Lsn GossipRunner::Fetch(const protocol::SegmentStatus& status, const Gossip::Ask& ask) {
+bool GossipRunner::ServeLacking(const protocol::SegmentStatus& status) {
+  Machines& machines =
+      machines_
+          .try_emplace(status.segment, Machines{Gossip(options_.gossip, PrngOf(status.segment)),
+                                                Rebuild(options_.rebuild, PrngOf(status.segment))})
+          .first->second;
+  if (machines.rebuild.is_running()) return ServeRebuild(status, &machines.rebuild);
+  return ServeGossip(status, &machines);
+}
+
+// --- log records
+
+bool GossipRunner::ServeGossip(const protocol::SegmentStatus& status, Machines* machines) {
+  const std::optional<Gossip::Ask> ask =
+      machines->gossip.Next(status, PeersOf(status), rpc::SteadyNow());
+  if (!ask.has_value()) return false;
+  const auto reply = Call(status, ask->peer, &PeerNode::ReadLog, ask->request);
+  const Lsn scl = reply.ok() ? Take(status, *ask, *reply) : status.scl;
+  machines->gossip.Finished(scl, rpc::SteadyNow());
+  if (!absl::IsOutOfRange(reply.status())) return scl > status.scl;
+  machines->rebuild.Start(status, rpc::SteadyNow());
+  spdlog::info("peers keep no log so old: the segment is rebuilt from their pages{}",
+               rpc::Fields("node", name_, "volume", FormatVolumeId(status.segment.volume), "pg",
+                           status.segment.pg, "scl", status.scl, "wanted", status.pg_lsn_at_vdl));
+  return true;
+}
+
+Lsn GossipRunner::Take(const protocol::SegmentStatus& status, const Gossip::Ask& ask,
+                       const protocol::ReadLogReply& reply) {
   const std::string& peer = status.membership.members[ask.peer].node;
-  const auto reply = Call(peer, ask.request);
-  if (!reply.ok()) return status.scl;
-  const auto batches = GossipBatches(status, ask.request, *reply);
+  const auto batches = GossipBatches(status, ask.request, reply);
   if (!batches.ok()) {
     ++failures_;
     spdlog::warn("a peer's log records are refused{}",
@@ -123,6 +165,7 @@ Lsn GossipRunner::Fetch(const protocol::SegmentStatus& status, const Gossip::Ask
   }
   Lsn scl = status.scl;
   for (const log::EncodedBatch& batch : *batches) {
+    budget_.Spend(batch.bytes->size(), rpc::SteadyNow());
     const std::optional<protocol::AppendAck> ack = Append(batch);
     // Refused: the epoch has moved on, or there is no room. Asked again in a while.
     if (!ack.has_value() || !ack->status.ok()) return scl;
@@ -138,14 +181,88 @@ Lsn GossipRunner::Fetch(const protocol::SegmentStatus& status, const Gossip::Ask
   return scl;
 }
 
-absl::StatusOr<protocol::ReadLogReply> GossipRunner::Call(const std::string& name,
-                                                          const protocol::ReadLogRequest& request) {
+// --- pages
+
+bool GossipRunner::ServeRebuild(const protocol::SegmentStatus& status, Rebuild* rebuild) {
+  const Rebuild::Duty duty = rebuild->Next(status, PeersOf(status), rpc::SteadyNow());
+  if (const auto* ask = std::get_if<Rebuild::Ask>(&duty)) return CopyPages(status, *ask, rebuild);
+  if (const auto* finish = std::get_if<Rebuild::Finish>(&duty)) {
+    return FinishRebuild(status.segment, *finish, rebuild);
+  }
+  if (!rebuild->is_running()) node_->SetRebuild(status.segment, std::nullopt);
+  return false;
+}
+
+bool GossipRunner::CopyPages(const protocol::SegmentStatus& status, const Rebuild::Ask& ask,
+                             Rebuild* rebuild) {
+  const std::string& peer = status.membership.members[ask.peer].node;
+  const auto reply = Call(status, ask.peer, &PeerNode::CopyPages, ask.request);
+  const absl::Status taken = rebuild->Copied(reply, rpc::SteadyNow());
+  if (!taken.ok()) {
+    spdlog::debug("a peer's pages cannot be copied{}",
+                  rpc::Fields("node", name_, "peer", peer, "error", taken));
+    return false;
+  }
+  if (!node_->StorePages(status.segment, reply->pages).ok()) return false;  // the node ends
+  pages_ += reply->pages.size();
+  for (const auto& page : reply->pages) budget_.Spend(page.image.bytes.size(), rpc::SteadyNow());
+  protocol::RebuildProgress progress = rebuild->progress();
+  progress.peer = peer;
+  node_->SetRebuild(status.segment, std::move(progress));
+  return true;
+}
+
+bool GossipRunner::FinishRebuild(SegmentId segment, const Rebuild::Finish& finish,
+                                 Rebuild* rebuild) {
+  const absl::Status status =
+      node_->BeginLogAt(segment, {.lsn = finish.log_start, .read_floor = finish.read_floor});
+  rebuild->Finished(status, rpc::SteadyNow());
+  const protocol::RebuildProgress progress = rebuild->progress();
+  const std::string fields =
+      rpc::Fields("node", name_, "volume", FormatVolumeId(segment.volume), "pg", segment.pg,
+                  "pages", progress.pages_copied, "bytes", progress.bytes_copied, "log_start",
+                  finish.log_start, "read_floor", finish.read_floor, "error", status);
+  if (!status.ok()) {
+    spdlog::warn("the log of a rebuilt segment could not be begun{}", fields);
+    return false;
+  }
+  ++rebuilds_;
+  node_->SetRebuild(segment, std::nullopt);
+  spdlog::info("pages copied from peers, the log goes on{}", fields);
+  return true;
+}
+
+bool GossipRunner::ServeRepair(const protocol::SegmentStatus& status, PageRepair* repair) {
+  const auto make = repair->Next(status, PeersOf(status), rpc::SteadyNow());
+  if (!make.has_value()) return false;
+  const auto reply = make->peer.has_value()
+                         ? Call(status, *make->peer, &PeerNode::ReadPages, make->request)
+                         : node_->ReadPages(make->request);
+  const auto replace = repair->Made(reply, rpc::SteadyNow());
+  if (!replace.has_value()) return true;  // the next one in turn
+  budget_.Spend(replace->image ? replace->image->bytes.size() : 0, rpc::SteadyNow());
+  if (!node_->ReplacePage(status.segment, *replace).ok()) return false;  // the node ends
+  ++repaired_pages_;
+  spdlog::info("damaged page version replaced{}",
+               rpc::Fields("node", name_, "volume", FormatVolumeId(status.segment.volume), "pg",
+                           status.segment.pg, "page", replace->page, "from",
+                           make->peer ? status.membership.members[*make->peer].node : name_));
+  return true;
+}
+
+// --- peers
+
+template <typename Reply, typename Request>
+absl::StatusOr<Reply> GossipRunner::Call(const protocol::SegmentStatus& status, quorum::Slot slot,
+                                         absl::StatusOr<Reply> (PeerNode::*method)(const Request&),
+                                         const Request& request) {
+  const std::string& name = status.membership.members[slot].node;
   Peer& peer = peers_.at(name);
   if (rpc::SteadyNow() < peer.rests_until) {
     return absl::UnavailableError(Text("storage node ", name, " was unreachable a moment ago"));
   }
   ++requests_;
-  auto reply = peer.read(request);
+  auto reply = ((*peer.node).*method)(request);
   if (!reply.ok()) ++failures_;
   NoteReachable(name, &peer, reply.status());
   return reply;
@@ -155,7 +272,7 @@ void GossipRunner::NoteReachable(const std::string& name, Peer* peer, const absl
   const bool was_out = std::exchange(peer->is_out, IsUnreachable(status));
   if (peer->is_out) peer->rests_until = rpc::SteadyNow() + options_.peer_rest;
   if (peer->is_out && !was_out) {
-    spdlog::warn("a peer cannot be asked for log records{}",
+    spdlog::warn("a peer cannot be reached{}",
                  rpc::Fields("node", name_, "peer", name, "error", status));
   } else if (was_out && !peer->is_out) {
     spdlog::info("a peer answers again{}", rpc::Fields("node", name_, "peer", name));

@@ -29,6 +29,7 @@ constexpr SegmentId kSegment{kVolume, kPg};
 class GossipRunnerTest : public ::testing::Test {
  protected:
   struct Node {
+    std::shared_ptr<MemoryDisk> disk;
     std::unique_ptr<StorageNode> node;
     Acks acks;
     std::unique_ptr<StorageNode::AppendStream> stream;
@@ -41,7 +42,12 @@ class GossipRunnerTest : public ::testing::Test {
       StorageNodeOptions options;
       options.node = Members().members[i].node;
       options.zone = Members().members[i].zone;
-      auto node = StorageNode::Open(options, std::make_unique<MemoryStore>(),
+      options.upkeep.interval = absl::Milliseconds(1);
+      options.upkeep.collect.min_bytes = 1;
+      options.upkeep.scrub.interval = absl::Milliseconds(1);
+      auto store = std::make_unique<MemoryStore>();
+      nodes_[i].disk = store->disk();
+      auto node = StorageNode::Open(options, std::move(store),
                                     [](const absl::Status& error) { FAIL() << error; });
       SEXTANT_CHECK(node.ok());
       nodes_[i].node = *std::move(node);
@@ -65,21 +71,44 @@ class GossipRunnerTest : public ::testing::Test {
     options.gossip.grace = absl::Milliseconds(1);
     options.gossip.first_backoff = absl::Milliseconds(1);
     options.gossip.max_backoff = absl::Milliseconds(20);
+    options.rebuild = {absl::Milliseconds(1), absl::Milliseconds(20)};
+    options.page_repair = {absl::Milliseconds(1), absl::Milliseconds(20)};
     options.interval = absl::Milliseconds(1);
     options.peer_rest = absl::Milliseconds(5);
     return options;
   }
-  PeerLogs Peers() {
-    PeerLogs peers;
+  // Another node as a peer sees it.
+  class Link : public PeerNode {
+   public:
+    Link(Node* peer, std::atomic<int>* calls) : peer_(peer), calls_(calls) {}
+    absl::StatusOr<protocol::ReadLogReply> ReadLog(const protocol::ReadLogRequest& r) override {
+      return Ask<protocol::ReadLogReply>([&] { return peer_->node->ReadLog(r); });
+    }
+    absl::StatusOr<protocol::CopyPagesReply> CopyPages(
+        const protocol::CopyPagesRequest& r) override {
+      protocol::CopyPagesRequest small = r;
+      small.max_bytes = 2 * kGeometry.page_bytes;
+      return Ask<protocol::CopyPagesReply>([&] { return peer_->node->CopyPages(small); });
+    }
+    absl::StatusOr<protocol::ReadPagesReply> ReadPages(
+        const protocol::ReadPagesRequest& r) override {
+      return Ask<protocol::ReadPagesReply>([&] { return peer_->node->ReadPages(r); });
+    }
+
+   private:
+    template <typename Reply, typename Call>
+    absl::StatusOr<Reply> Ask(Call call) {
+      ++*calls_;
+      if (peer_->is_cut_off) return absl::UnavailableError("cut off");
+      return call();
+    }
+    Node* const peer_;
+    std::atomic<int>* const calls_;
+  };
+  PeerNodes Peers() {
+    PeerNodes peers;
     for (size_t i = 0; i < nodes_.size(); ++i) {
-      Node* peer = &nodes_[i];
-      peers[Members().members[i].node] =
-          [this, peer](
-              const protocol::ReadLogRequest& request) -> absl::StatusOr<protocol::ReadLogReply> {
-        ++calls_;
-        if (peer->is_cut_off) return absl::UnavailableError("cut off");
-        return peer->node->ReadLog(request);
-      };
+      peers[Members().members[i].node] = std::make_shared<Link>(&nodes_[i], &calls_);
     }
     return peers;
   }
@@ -178,6 +207,97 @@ TEST_F(GossipRunnerTest, AForkThatWasTruncatedDoesNotSpread) {
   ASSERT_TRUE(AwaitScl(0, chain_.last_lsn()));
   EXPECT_THAT(nodes_[0].node->ReadLog({.segment = kSegment, .epoch = VolumeEpoch(2)})->records,
               ::testing::SizeIs(9));
+}
+
+// --- damage and rebuilding
+
+class RepairTest : public GossipRunnerTest {
+ protected:
+  // Everybody is told that all is durable and that all hold it: the log may be collected.
+  void Release(size_t i) {
+    log::BatchBuilder builder(kVolume, kPg);
+    nodes_[i].stream->Append(builder
+                                 .Seal({.epoch = VolumeEpoch(1),
+                                        .membership = MembershipEpoch(1),
+                                        .vdl = chain_.last_lsn(),
+                                        .pg_lsn_at_vdl = chain_.last_lsn(),
+                                        .pgmrpl = chain_.last_lsn(),
+                                        .held_by_all = chain_.last_lsn()})
+                                 .bytes);
+  }
+  void WriteTo(size_t i, Lsn after) {
+    Send(i, after, chain_.last_lsn());
+    ASSERT_TRUE(nodes_[i].acks.AwaitScl(kPg, chain_.last_lsn()));
+  }
+  void ExpectPages(size_t i) {
+    for (uint64_t page = 0; page < 16; ++page) {
+      const auto read = nodes_[i].node->ReadPages({.segment = kSegment,
+                                                   .epoch = VolumeEpoch(1),
+                                                   .read_point = chain_.last_lsn(),
+                                                   .pages = {PageNo(page)}});
+      ASSERT_OK(read);
+      EXPECT_EQ(read->pages[0].bytes, chain_.PageAt(PageNo(page), chain_.last_lsn()));
+    }
+  }
+  bool AwaitCollected(size_t i) {
+    return Await([&] { return Status(i).log_start == chain_.last_lsn(); });
+  }
+};
+
+TEST_F(RepairTest, AMemberThatWasAwayForTooLongIsRebuilt) {
+  WriteSome(10);
+  for (size_t i : {0, 1, 2}) WriteTo(i, Lsn(0));
+  WriteSome(60);
+  for (size_t i : {0, 1}) {
+    WriteTo(i, Lsn(10));
+    Release(i);
+    ASSERT_TRUE(AwaitCollected(i));
+  }
+  EXPECT_EQ(nodes_[0].node->ReadLog({.segment = kSegment, .epoch = VolumeEpoch(1)}).status().code(),
+            absl::StatusCode::kOutOfRange);
+  Heartbeat(2, chain_.last_lsn());
+  ASSERT_TRUE(Await([&] { return Status(2).scl == chain_.last_lsn(); }));
+  EXPECT_GE(nodes_[2].gossip->counters().pages, 16u);
+  EXPECT_TRUE(Await([&] { return !Status(2).rebuild.has_value(); }));
+  ExpectPages(2);
+  EXPECT_EQ(Status(2).read_floor, Lsn(70));
+  // And goes on as log.
+  WriteSome(5);
+  WriteTo(2, Lsn(70));
+  ExpectPages(2);
+}
+
+TEST_F(RepairTest, ADamagedBatchIsFoundByScrubbingAndFetchedAnew) {
+  for (int i = 0; i < 5; ++i) {
+    const Lsn before = chain_.last_lsn();
+    WriteSome(10);
+    for (size_t node : {0, 1}) WriteTo(node, before);
+  }
+  Heartbeat(0, chain_.last_lsn());
+  ASSERT_TRUE(nodes_[0].disk->DamageBatch(kSegment, LogPosition(3), 100));
+  ASSERT_TRUE(Await([&] { return nodes_[0].node->counters().damaged_batches == 1; }));
+  ASSERT_TRUE(Await([&] {
+    const auto status = Status(0);
+    return status.scl == chain_.last_lsn() && !status.is_damaged;
+  }));
+  ExpectPages(0);
+}
+
+TEST_F(RepairTest, ADamagedPageIsMadeAnewByAPeerWhereTheLogIsGone) {
+  WriteSome(40);
+  for (size_t i : {0, 1, 2}) {
+    WriteTo(i, Lsn(0));
+    Release(i);
+    ASSERT_TRUE(AwaitCollected(i));
+  }
+  Lsn lsn = Lsn(32 + 4);  // of page 3
+  ASSERT_TRUE(nodes_[0].disk->DamagePage(kSegment, PageNo(3), lsn, 7));
+  ASSERT_TRUE(nodes_[1].disk->DamagePage(kSegment, PageNo(3), lsn, 70));
+  ASSERT_TRUE(Await([&] {
+    return nodes_[0].gossip->counters().repaired_pages > 0 &&
+           nodes_[1].gossip->counters().repaired_pages > 0;
+  }));
+  for (size_t i : {0, 1, 2}) ExpectPages(i);
 }
 
 }  // namespace

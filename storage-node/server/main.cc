@@ -28,7 +28,20 @@ struct Flags {
   RocksDbStoreOptions store;
   StorageNodeOptions node;
   std::vector<std::string> peers;
+  GossipRunnerOptions repair;
+  int64_t scrub_interval_s = 3600;
 };
+
+void AddRepairFlags(CLI::App* app, Flags* flags) {
+  rpc::AddByteSize(app, "--repair-rate", &flags->repair.bytes_per_second,
+                   "Fetches at most so much a second from peers: log, pages, repairs.");
+  rpc::AddByteSize(app, "--scrub-rate", &flags->node.upkeep.scrub_bytes_per_second,
+                   "Reads and verifies at most so much a second of what is stored.");
+  app->add_option("--scrub-interval-s", flags->scrub_interval_s,
+                  "Begins verifying everything anew so often, if it is through by then.")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+}
 
 void AddFlags(CLI::App* app, Flags* flags) {
   rpc::AddCommonFlags(app, &flags->common);
@@ -75,9 +88,10 @@ void AddUpkeepFlags(CLI::App* app, UpkeepOptions* upkeep) {
   _exit(rpc::kExitFailure);
 }
 
-absl::Status Serve(Flags flags, PeerLogs peers) {
+absl::Status Serve(Flags flags, PeerNodes peers) {
   flags.store.node = flags.node.node;
   flags.store.zone = flags.node.zone;
+  flags.node.upkeep.scrub.interval = absl::Seconds(flags.scrub_interval_s);
   auto registry = std::make_shared<prometheus::Registry>();
   CommitLatency latency(registry.get());
   flags.node.observe_commit = [&latency](absl::Duration took) { latency.Observe(took); };
@@ -85,7 +99,7 @@ absl::Status Serve(Flags flags, PeerLogs peers) {
   ASSIGN_OR_RETURN(std::unique_ptr<SegmentStore> store, OpenRocksDbStore(flags.store));
   ASSIGN_OR_RETURN(const std::unique_ptr<StorageNode> node,
                    StorageNode::Open(flags.node, std::move(store), Die));
-  const auto gossip = std::make_unique<GossipRunner>(node.get(), std::move(peers));
+  const auto gossip = std::make_unique<GossipRunner>(node.get(), std::move(peers), flags.repair);
   const std::unique_ptr<StorageService> service = StorageService::Make(node.get());
   ASSIGN_OR_RETURN(const std::unique_ptr<rpc::Server> server,
                    rpc::Server::Start(flags.common.server, {service->service()}, registry,
@@ -108,12 +122,13 @@ int Main(int argc, char** argv) {
   Flags flags;
   AddFlags(&app, &flags);
   AddUpkeepFlags(&app, &flags.node.upkeep);
+  AddRepairFlags(&app, &flags);
   if (const auto exit_code = rpc::ParseFlags(&app, argc, argv)) return *exit_code;
   flags.common.log.process = "storage-node";
   flags.common.log.node = flags.node.node;
   absl::Status usage = rpc::SetUpLogging(flags.common.log);
   rpc::PrepareServerProcess();
-  absl::StatusOr<PeerLogs> peers = GrpcPeers(flags.peers);
+  absl::StatusOr<PeerNodes> peers = GrpcPeers(flags.peers);
   usage.Update(peers.status());
   if (!usage.ok()) {
     std::cerr << "sextant-storage-node: " << usage.message() << "\n";

@@ -21,6 +21,7 @@ struct NodeCounters {
   Counter batches, records, batch_bytes, commits;
   Counter page_reads, page_read_errors, records_applied, pages_stored, damaged_pages;
   Counter collect_rounds, collect_failures;
+  Counter pages_copied, damaged_batches, scrub_passes, scrub_bytes;
   Counter refused_fenced, refused_damaged, refused_no_space, refused_backlog;
 
   StorageNodeCounters Read() const {
@@ -32,13 +33,17 @@ struct NodeCounters {
             .page_read_errors = page_read_errors.Get(),
             .records_applied = records_applied.Get(),
             .pages_stored = pages_stored.Get(),
+            .pages_copied = pages_copied.Get(),
             .refused_fenced = refused_fenced.Get(),
             .refused_damaged = refused_damaged.Get(),
             .refused_no_space = refused_no_space.Get(),
             .refused_backlog = refused_backlog.Get(),
             .collect_rounds = collect_rounds.Get(),
             .collect_failures = collect_failures.Get(),
-            .damaged_pages = damaged_pages.Get()};
+            .damaged_pages = damaged_pages.Get(),
+            .damaged_batches = damaged_batches.Get(),
+            .scrub_passes = scrub_passes.Get(),
+            .scrub_bytes = scrub_bytes.Get()};
   }
 };
 

@@ -66,7 +66,14 @@ std::vector<MetricFamily> NodeMetrics::Collect() const {
             c.records_applied),
       Total("sextant_storage_pages_stored_total", "Page versions kept", c.pages_stored),
       Total("sextant_storage_damaged_pages_total",
-            "Page versions that failed their checksum and were made anew", c.damaged_pages),
+            "Times that a stored page version failed its checksum", c.damaged_pages),
+      Total("sextant_storage_damaged_batches_total",
+            "Stored log batches that could not be read any more", c.damaged_batches),
+      Total("sextant_storage_scrub_passes_total", "Times that a whole segment was verified",
+            c.scrub_passes),
+      Total("sextant_storage_scrub_bytes_total", "Bytes at rest read and verified", c.scrub_bytes),
+      Total("sextant_storage_pages_copied_total", "Pages given to peers that are rebuilt",
+            c.pages_copied),
       Total("sextant_storage_collect_rounds_total", "Rounds of log collection finished",
             c.collect_rounds),
       Total("sextant_storage_collect_failures_total", "Rounds of log collection that failed",
@@ -96,6 +103,11 @@ std::vector<MetricFamily> GossipMetrics::Collect() const {
       Total("sextant_storage_gossip_failures_total", "Of them unanswered, refused or damaged",
             c.failures),
       Total("sextant_storage_gossip_records_total", "Log records fetched from peers", c.records),
+      Total("sextant_storage_rebuild_pages_total", "Pages copied from peers", c.pages),
+      Total("sextant_storage_rebuilds_total", "Passes of copying pages that came to their end",
+            c.rebuilds),
+      Total("sextant_storage_repaired_pages_total", "Damaged page versions replaced",
+            c.repaired_pages),
   };
 }
 

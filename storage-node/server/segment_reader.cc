@@ -36,11 +36,12 @@ absl::StatusOr<log::RecordView> Verify(SegmentId segment, const RecordLocation& 
 
 }  // namespace
 
-SegmentReader::SegmentReader(SegmentStore* store, NodeCounters* counters,
+SegmentReader::SegmentReader(SegmentStore* store, NodeCounters* counters, DamageBook* book,
                              int store_page_after_records,
                              std::function<void(absl::Status)> on_write_error)
     : store_(store),
       counters_(counters),
+      book_(book),
       store_page_after_records_(store_page_after_records),
       on_write_error_(std::move(on_write_error)) {}
 
@@ -81,7 +82,7 @@ absl::StatusOr<protocol::ReadPagesReply> SegmentReader::TryReadPages(
     const PageReadPlan& plan = (*plans)[i];
     if (plan.log_start != log_start) return absl::AbortedError("the log starts later by now");
     const bool was_damaged = bases[i].is_damaged;
-    ASSIGN_OR_RETURN(Made made, MakePage(*slot, plan, std::move(bases[i])));
+    ASSIGN_OR_RETURN(Made made, MakePage(slot, plan, std::move(bases[i])));
     const bool is_worth_it = made.applied >= store_page_after_records_ || was_damaged;
     if (plan.may_store && made.applied > 0 && is_worth_it) Keep(*slot, plan.page, made.image);
     reply.pages.push_back(std::move(made.image));
@@ -100,6 +101,7 @@ absl::StatusOr<SegmentReader::Base> SegmentReader::ReadBase(const SegmentSlot& s
   spdlog::warn("stored page version is damaged, making the page from the log{}",
                rpc::Fields("volume", FormatVolumeId(slot.id.volume), "pg", slot.id.pg, "page", page,
                            "read_point", read_point, "error", image.status()));
+  book_->PageOf(slot.id, page);
   Base base{.is_damaged = true};
   // The log goes back no further than to the version that was made where it starts.
   if (log_start > Lsn() && log_start < read_point) {
@@ -109,7 +111,7 @@ absl::StatusOr<SegmentReader::Base> SegmentReader::ReadBase(const SegmentSlot& s
   return base;
 }
 
-absl::StatusOr<SegmentReader::Made> SegmentReader::MakePage(const SegmentSlot& slot,
+absl::StatusOr<SegmentReader::Made> SegmentReader::MakePage(SegmentSlot* slot,
                                                             const PageReadPlan& plan, Base base) {
   if (base.is_damaged && plan.records.empty()) {
     return absl::DataLossError(Text("page ", plan.page, " as of ", plan.read_point,
@@ -117,16 +119,29 @@ absl::StatusOr<SegmentReader::Made> SegmentReader::MakePage(const SegmentSlot& s
                                     plan.log_start, ", was collected: read elsewhere"));
   }
   ASSIGN_OR_RETURN(PageFold fold,
-                   PageFold::Start(plan.page, slot.page_bytes, std::move(base.image)));
+                   PageFold::Start(plan.page, slot->page_bytes, std::move(base.image)));
   for (const RecordLocation& at : plan.records) {
-    const auto bytes = store_->ReadRecord(slot.id, at.position, at.offset, at.size);
-    RETURN_IF_ERROR(AsLoss(bytes.status()));
-    ASSIGN_OR_RETURN(const log::RecordView record, Verify(slot.id, at, *bytes));
+    std::string bytes;
+    ASSIGN_OR_RETURN(const log::RecordView record, ReadRecord(slot, at, &bytes));
     RETURN_IF_ERROR(fold.Apply(record));
   }
   const int applied = fold.applied();
   counters_->records_applied.Add(applied);
   return Made{std::move(fold).Take(), applied};
+}
+
+absl::StatusOr<log::RecordView> SegmentReader::ReadRecord(SegmentSlot* slot,
+                                                          const RecordLocation& at,
+                                                          std::string* bytes) {
+  auto found = store_->ReadRecord(slot->id, at.position, at.offset, at.size);
+  const auto verify = [&]() -> absl::StatusOr<log::RecordView> {
+    RETURN_IF_ERROR(AsLoss(found.status()));
+    *bytes = *std::move(found);
+    return Verify(slot->id, at, *bytes);
+  };
+  absl::StatusOr<log::RecordView> record = verify();
+  if (absl::IsDataLoss(record.status())) book_->Batch(slot, at.position, record.status());
+  return record;
 }
 
 absl::StatusOr<SegmentReader::Version> SegmentReader::MakeVersion(SegmentSlot* slot, PageNo page,
@@ -138,7 +153,7 @@ absl::StatusOr<SegmentReader::Version> SegmentReader::MakeVersion(SegmentSlot* s
     std::lock_guard<std::mutex> lock(slot->mutex);
     plan = slot->segment.PlanVersion(page, through, base.image ? base.image->lsn : Lsn());
   }
-  ASSIGN_OR_RETURN(Made made, MakePage(*slot, plan, std::move(base)));
+  ASSIGN_OR_RETURN(Made made, MakePage(slot, plan, std::move(base)));
   return Version{std::move(made.image), made.applied > 0 || was_damaged};
 }
 
@@ -172,16 +187,20 @@ absl::StatusOr<protocol::ReadLogReply> SegmentReader::TryReadLog(
   for (const RecordLocation& at : plan->records) {
     if (at.position != position) {
       absl::StatusOr<std::string> bytes = store_->ReadBatch(slot->id, at.position);
-      RETURN_IF_ERROR(AsLoss(bytes.status()));
+      const absl::Status status = AsLoss(bytes.status());
+      if (absl::IsDataLoss(status)) book_->Batch(slot, at.position, status);
+      RETURN_IF_ERROR(status);
       batch = *std::move(bytes);
       position = at.position;
     }
-    if (at.offset > batch.size() || at.size > batch.size() - at.offset) {
-      return absl::DataLossError(Text("the batch at position ", position, " is cut short"));
+    absl::StatusOr<log::RecordView> record =
+        absl::DataLossError(Text("the batch at position ", position, " is cut short"));
+    if (at.offset <= batch.size() && at.size <= batch.size() - at.offset) {
+      record = Verify(slot->id, at, std::string_view(batch).substr(at.offset, at.size));
     }
-    const std::string_view bytes = std::string_view(batch).substr(at.offset, at.size);
-    ASSIGN_OR_RETURN(const log::RecordView record, Verify(slot->id, at, bytes));
-    reply.records.push_back({record.header, std::string(record.payload)});
+    if (absl::IsDataLoss(record.status())) book_->Batch(slot, at.position, record.status());
+    RETURN_IF_ERROR(record.status());
+    reply.records.push_back({record->header, std::string(record->payload)});
   }
   return reply;
 }

@@ -15,6 +15,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "storage-node/segment/page_fold.h"
+#include "storage-node/server/damage_book.h"
 #include "storage-node/server/node_counters.h"
 #include "storage-node/server/segment_slot.h"
 #include "storage-node/store/segment_store.h"
@@ -24,8 +25,8 @@ namespace sextant::storage {
 class SegmentReader {
  public:
   // `on_write_error` is told when keeping a page version failed. Pointers outlive the reader.
-  SegmentReader(SegmentStore* store, NodeCounters* counters, int store_page_after_records,
-                std::function<void(absl::Status)> on_write_error);
+  SegmentReader(SegmentStore* store, NodeCounters* counters, DamageBook* book,
+                int store_page_after_records, std::function<void(absl::Status)> on_write_error);
 
   absl::StatusOr<protocol::ReadPagesReply> ReadPages(SegmentSlot* slot,
                                                      const protocol::ReadPagesRequest& request);
@@ -58,11 +59,15 @@ class SegmentReader {
                                                     const protocol::ReadLogRequest& request);
   absl::StatusOr<Base> ReadBase(const SegmentSlot& slot, PageNo page, Lsn read_point,
                                 Lsn log_start);
-  absl::StatusOr<Made> MakePage(const SegmentSlot& slot, const PageReadPlan& plan, Base base);
+  absl::StatusOr<Made> MakePage(SegmentSlot* slot, const PageReadPlan& plan, Base base);
+  // Verified; damage is reported.
+  absl::StatusOr<log::RecordView> ReadRecord(SegmentSlot* slot, const RecordLocation& at,
+                                             std::string* bytes);
   void Keep(const SegmentSlot& slot, PageNo page, const page::PageImage& image);
 
   SegmentStore* const store_;
   NodeCounters* const counters_;
+  DamageBook* const book_;
   const int store_page_after_records_;
   const std::function<void(absl::Status)> on_write_error_;
 };

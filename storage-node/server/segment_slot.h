@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <mutex>
+#include <optional>
 #include <utility>
 
 #include "storage-node/segment/segment.h"
@@ -20,8 +21,9 @@ struct SegmentSlot {
   const SegmentId id;
   const uint32_t page_bytes;
 
-  std::mutex mutex;                    // never held over I/O or a callback
-  Segment segment;                     // guarded by mutex
+  std::mutex mutex;                                  // never held over I/O or a callback
+  Segment segment;                                   // guarded by mutex
+  std::optional<protocol::RebuildProgress> rebuild;  // guarded by mutex
   uint64_t untaken_bytes = 0;          // of batches since the last TakeOutput; guarded by mutex
   std::atomic<bool> is_queued{false};  // waits for the committer
   // Being dropped, or gone: takes nothing in any more, and nothing of it is stored.

@@ -16,7 +16,10 @@
 #include "storage-node/server/answer_router.h"
 #include "storage-node/server/collect_task.h"
 #include "storage-node/server/committer.h"
+#include "storage-node/server/damage_book.h"
 #include "storage-node/server/node_counters.h"
+#include "storage-node/server/page_copier.h"
+#include "storage-node/server/scrub_task.h"
 #include "storage-node/server/segment_reader.h"
 #include "storage-node/server/segment_slot.h"
 #include "storage-node/server/upkeep_runner.h"
@@ -42,8 +45,10 @@ class StorageNodeImpl : public StorageNode {
       : options_(std::move(options)),
         store_(std::move(store)),
         committer_(options_, store_.get(), &answers_, &counters_, std::move(on_fatal)),
-        reader_(store_.get(), &counters_, options_.store_page_after_records,
-                [this](absl::Status error) { committer_.ReportFatal(std::move(error)); }) {}
+        book_(store_.get(), &counters_, [this] { committer_.CallGapHook(); }),
+        reader_(store_.get(), &counters_, &book_, options_.store_page_after_records,
+                [this](absl::Status error) { committer_.ReportFatal(std::move(error)); }),
+        copier_(store_.get(), &reader_) {}
 
   absl::Status Load();
 
@@ -57,6 +62,16 @@ class StorageNodeImpl : public StorageNode {
   absl::StatusOr<protocol::ReadLogReply> ReadLog(const protocol::ReadLogRequest& request) override;
   absl::StatusOr<protocol::ReadPagesReply> ReadPages(
       const protocol::ReadPagesRequest& request) override;
+  absl::StatusOr<protocol::CopyPagesReply> CopyPages(
+      const protocol::CopyPagesRequest& request) override;
+  absl::Status StorePages(SegmentId segment,
+                          const std::vector<protocol::CopyPagesReply::Page>& pages) override;
+  absl::Status BeginLogAt(SegmentId segment, const LogStart& to) override;
+  void SetRebuild(SegmentId segment, std::optional<protocol::RebuildProgress> progress) override;
+  std::vector<std::pair<SegmentId, DamagedPage>> TakeDamagedPages() override {
+    return book_.TakePages();
+  }
+  absl::Status ReplacePage(SegmentId segment, const PageRepair::Replace& replace) override;
   void SetGapHook(std::function<void()> hook) override { committer_.SetGapHook(std::move(hook)); }
   protocol::NodeStatus Status() const override;
   StorageNodeCounters counters() const override { return counters_.Read(); }
@@ -64,6 +79,8 @@ class StorageNodeImpl : public StorageNode {
  private:
   class Stream;
 
+  // A failed write outside the committer ends the node too.
+  absl::Status Written(absl::Status status);
   absl::Status LoadSegment(SegmentState state);
   void StartUpkeep();
   // Segment::MoveLogStart, answered; blocks for the disk.
@@ -88,7 +105,9 @@ class StorageNodeImpl : public StorageNode {
   std::mutex create_mutex_;  // one creation or drop at a time
 
   Committer committer_;  // its thread uses all of the above
+  DamageBook book_;
   SegmentReader reader_;
+  PageCopier copier_;
   std::unique_ptr<UpkeepRunner> upkeep_;  // last: its thread uses all of the above
 };
 
@@ -149,6 +168,8 @@ void StorageNodeImpl::StartUpkeep() {
   std::vector<std::unique_ptr<UpkeepTask>> tasks;
   tasks.push_back(std::make_unique<CollectTask>(options_.upkeep.collect, store_.get(), &reader_,
                                                 &counters_, std::move(outside)));
+  tasks.push_back(std::make_unique<ScrubTask>(options_.upkeep, store_.get(), &book_, &counters_,
+                                              [this] { return Slots(); }));
   upkeep_ = std::make_unique<UpkeepRunner>(options_.upkeep, std::move(tasks),
                                            [this] { return committer_.IsBusy(); });
 }
@@ -356,12 +377,60 @@ absl::StatusOr<protocol::ReadPagesReply> StorageNodeImpl::ReadPages(
   return reply;
 }
 
+absl::StatusOr<protocol::CopyPagesReply> StorageNodeImpl::CopyPages(
+    const protocol::CopyPagesRequest& request) {
+  SegmentSlot* slot = Find(request.segment);
+  if (slot == nullptr) return NoSuchSegment(request.segment);
+  auto reply = copier_.CopyPages(slot, request);
+  if (reply.ok()) counters_.pages_copied.Add(reply->pages.size());
+  return reply;
+}
+
+// --- what peers gave
+
+absl::Status StorageNodeImpl::Written(absl::Status status) {
+  if (!status.ok()) committer_.ReportFatal(status);
+  return status;
+}
+
+absl::Status StorageNodeImpl::StorePages(SegmentId segment,
+                                         const std::vector<protocol::CopyPagesReply::Page>& pages) {
+  for (const auto& [page, image] : pages) {
+    RETURN_IF_ERROR(Written(store_->WritePage(segment, page, image)));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status StorageNodeImpl::BeginLogAt(SegmentId segment, const LogStart& to) {
+  SegmentSlot* slot = Find(segment);
+  if (slot == nullptr) return NoSuchSegment(segment);
+  RETURN_IF_ERROR(Written(store_->FlushPages()));
+  return MoveLogStart(slot, to);
+}
+
+void StorageNodeImpl::SetRebuild(SegmentId segment,
+                                 std::optional<protocol::RebuildProgress> progress) {
+  SegmentSlot* slot = Find(segment);
+  if (slot == nullptr) return;
+  std::lock_guard<std::mutex> lock(slot->mutex);
+  slot->rebuild = std::move(progress);
+}
+
+absl::Status StorageNodeImpl::ReplacePage(SegmentId segment, const PageRepair::Replace& replace) {
+  if (replace.image) {
+    RETURN_IF_ERROR(Written(store_->WritePage(segment, replace.page, *replace.image)));
+  }
+  if (!replace.drop) return absl::OkStatus();
+  return Written(store_->DropPageVersion(segment, replace.page, *replace.drop));
+}
+
 protocol::NodeStatus StorageNodeImpl::Status() const {
   protocol::NodeStatus status{.node = options_.node, .zone = options_.zone};
   std::shared_lock<std::shared_mutex> lock(slots_mutex_);
   for (const auto& [id, slot] : slots_) {
     std::lock_guard<std::mutex> slot_lock(slot->mutex);
     status.segments.push_back(slot->segment.Status());
+    status.segments.back().rebuild = slot->rebuild;
   }
   return status;
 }

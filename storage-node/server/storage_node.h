@@ -18,6 +18,8 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/protocol/storage_messages.h"
+#include "storage-node/segment/page_repair.h"
+#include "storage-node/segment/scrub.h"
 #include "storage-node/segment/segment.h"
 #include "storage-node/store/segment_store.h"
 
@@ -31,6 +33,9 @@ struct UpkeepOptions {
   // Looks for something to do so often.
   absl::Duration interval = absl::Seconds(1);
   CollectOptions collect;
+  ScrubOptions scrub;
+  // Of it for scrubbing, at most.
+  uint64_t scrub_bytes_per_second = 8ull << 20;
 };
 
 struct StorageNodeOptions {
@@ -49,9 +54,12 @@ struct StorageNodeCounters {  // since start; read without stopping anything
   uint64_t batches = 0, records = 0, batch_bytes = 0;
   uint64_t commits = 0;  // syncs
   uint64_t page_reads = 0, page_read_errors = 0, records_applied = 0, pages_stored = 0;
+  uint64_t pages_copied = 0;  // given to peers that are rebuilt
   uint64_t refused_fenced = 0, refused_damaged = 0, refused_no_space = 0, refused_backlog = 0;
   uint64_t collect_rounds = 0, collect_failures = 0;  // of the log
-  uint64_t damaged_pages = 0;  // stored versions that failed their checksum and were made anew
+  uint64_t damaged_pages = 0;    // times that a stored version failed its checksum
+  uint64_t damaged_batches = 0;  // of the log that could not be read any more
+  uint64_t scrub_passes = 0, scrub_bytes = 0;
 };
 
 class StorageNode {
@@ -93,9 +101,24 @@ class StorageNode {
       const protocol::ReadLogRequest& request) = 0;
   virtual absl::StatusOr<protocol::ReadPagesReply> ReadPages(
       const protocol::ReadPagesRequest& request) = 0;
+  virtual absl::StatusOr<protocol::CopyPagesReply> CopyPages(
+      const protocol::CopyPagesRequest& request) = 0;
 
-  // Called when a batch or heartbeat was taken in and the segment lacks records (Segment::HasGap);
-  // on the committer thread, must return at once. Once SetGapHook returns, the hook before is not
+  // --- for whoever fetches from peers what this node lacks (gossip_runner.h); these block for the
+  // disk. A failed write ends the node.
+  // Keeps versions that a peer gave, not synced.
+  virtual absl::Status StorePages(SegmentId segment,
+                                  const std::vector<protocol::CopyPagesReply::Page>& pages) = 0;
+  // Flushes page versions, then Segment::MoveLogStart.
+  virtual absl::Status BeginLogAt(SegmentId segment, const LogStart& to) = 0;
+  // What Status() tells of a rebuild; nothing: there is none any more.
+  virtual void SetRebuild(SegmentId segment, std::optional<protocol::RebuildProgress> progress) = 0;
+  // Stored page versions that reads and scrubbing found damaged, each once.
+  virtual std::vector<std::pair<SegmentId, DamagedPage>> TakeDamagedPages() = 0;
+  virtual absl::Status ReplacePage(SegmentId segment, const PageRepair::Replace& replace) = 0;
+
+  // Called when a batch or heartbeat was taken in and the segment lacks records (Segment::HasGap),
+  // or when damage was met; must return at once. Once SetGapHook returns, the hook before is not
   // called any more. Empty: none.
   virtual void SetGapHook(std::function<void()> hook) = 0;
 

@@ -21,7 +21,8 @@ using Api = v1::StorageService;
 using Base = Api::WithRawCallbackMethod_Append<Api::WithCallbackMethod_GetStatus<
     Api::WithCallbackMethod_CreateSegment<Api::WithCallbackMethod_RaiseEpoch<
         Api::WithCallbackMethod_ReadLog<Api::WithCallbackMethod_ReadPages<
-            Api::WithCallbackMethod_DropSegment<Api::Service>>>>>>>;
+            Api::WithCallbackMethod_CopyPages<
+                Api::WithCallbackMethod_DropSegment<Api::Service>>>>>>>>;
 
 class StorageServiceImpl : public StorageService, public Base {
  public:
@@ -96,6 +97,16 @@ class StorageServiceImpl : public StorageService, public Base {
       ASSIGN_OR_RETURN(const auto parsed, rpc::FromProto(*request));
       ASSIGN_OR_RETURN(const auto reply, node_->ReadPages(parsed));
       rpc::ToProto(reply, parsed, response);
+      return absl::OkStatus();
+    });
+  }
+
+  ServerUnaryReactor* CopyPages(CallbackServerContext* context, const v1::CopyPagesRequest* request,
+                                v1::CopyPagesResponse* response) override {
+    return OnWorker(context, [=, this]() -> absl::Status {
+      ASSIGN_OR_RETURN(const auto parsed, rpc::FromProto(*request));
+      ASSIGN_OR_RETURN(const auto reply, node_->CopyPages(parsed));
+      rpc::ToProto(reply, response);
       return absl::OkStatus();
     });
   }

@@ -311,6 +311,18 @@ absl::StatusOr<std::optional<PageNo>> MemoryStore::ScanPages(
   return next;
 }
 
+absl::Status MemoryStore::DropPageVersion(SegmentId segment, PageNo page, Lsn lsn) {
+  Lock lock(disk_->mutex_);
+  RETURN_IF_ERROR(CheckAlive());
+  RETURN_IF_ERROR(failed_);
+  const auto versions = disk_->pages_.find({segment, page});
+  if (versions == disk_->pages_.end()) return absl::OkStatus();
+  versions->second.erase(lsn);
+  if (versions->second.empty()) disk_->pages_.erase(versions);
+  disk_->dirty_pages_.insert({segment, page});
+  return absl::OkStatus();
+}
+
 absl::Status MemoryStore::DropPageVersions(SegmentId segment, PageNo page, Lsn below) {
   Lock lock(disk_->mutex_);
   RETURN_IF_ERROR(CheckAlive());

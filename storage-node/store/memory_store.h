@@ -114,6 +114,7 @@ class MemoryStore : public SegmentStore {
       const std::function<void(PageNo, Lsn, const absl::StatusOr<page::PageImage>&)>& visit)
       override;
   absl::Status DropPageVersions(SegmentId segment, PageNo page, Lsn below) override;
+  absl::Status DropPageVersion(SegmentId segment, PageNo page, Lsn lsn) override;
 
  private:
   absl::Status CheckAlive() const;  // with disk_->mutex_ held

@@ -112,6 +112,12 @@ absl::StatusOr<std::optional<PageNo>> RocksDbStore::ScanPages(
   }
 }
 
+absl::Status RocksDbStore::DropPageVersion(SegmentId segment, PageNo page, Lsn lsn) {
+  RETURN_IF_ERROR(first_error_->Get());
+  return Written(db_->Delete(no_wal_, family(kPages), PageKey(segment, page, lsn)),
+                 "drop a page version");
+}
+
 absl::Status RocksDbStore::DropPageVersions(SegmentId segment, PageNo page, Lsn below) {
   RETURN_IF_ERROR(first_error_->Get());
   if (below == Lsn()) return absl::OkStatus();

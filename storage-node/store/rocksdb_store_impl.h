@@ -64,6 +64,7 @@ class RocksDbStore : public SegmentStore {
       const std::function<void(PageNo, Lsn, const absl::StatusOr<page::PageImage>&)>& visit)
       override;
   absl::Status DropPageVersions(SegmentId segment, PageNo page, Lsn below) override;
+  absl::Status DropPageVersion(SegmentId segment, PageNo page, Lsn lsn) override;
 
  private:
   absl::Status CheckRoom(uint64_t bytes) const;

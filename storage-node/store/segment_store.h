@@ -153,6 +153,8 @@ class SegmentStore {
   // Drops the versions of a page whose LSN is below `below`. Not synced: after a crash they may be
   // there again. It never lasts while what was written before it is lost.
   virtual absl::Status DropPageVersions(SegmentId segment, PageNo page, Lsn below) = 0;
+  // Drops the version of exactly that LSN, whether it can be read or not. Not synced; likewise.
+  virtual absl::Status DropPageVersion(SegmentId segment, PageNo page, Lsn lsn) = 0;
 };
 
 }  // namespace sextant::storage

@@ -107,6 +107,16 @@ absl::Status SimDisk::DropPageVersions(SegmentId segment, PageNo page, Lsn below
   return absl::OkStatus();
 }
 
+absl::Status SimDisk::DropPageVersion(SegmentId segment, PageNo page, Lsn lsn) {
+  RETURN_IF_ERROR(failed_);
+  auto& pages = image_[segment].pages;
+  if (const auto it = pages.find({page, lsn}); it != pages.end()) {
+    Remember(segment, it->first);
+    pages.erase(it);
+  }
+  return absl::OkStatus();
+}
+
 absl::Status SimDisk::FlushPages() {
   RETURN_IF_ERROR(failed_);
   if (sim_.Happens(plan.fail_sync_one_in)) {

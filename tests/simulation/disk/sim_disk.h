@@ -101,6 +101,7 @@ class SimDisk final : public storage::SegmentStore {
       const std::function<void(PageNo, Lsn, const absl::StatusOr<page::PageImage>&)>& visit)
       override;
   absl::Status DropPageVersions(SegmentId segment, PageNo page, Lsn below) override;
+  absl::Status DropPageVersion(SegmentId segment, PageNo page, Lsn lsn) override;
 
  private:
   // A page version as it was before it was last written or dropped.
