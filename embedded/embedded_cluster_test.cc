@@ -107,10 +107,11 @@ TEST_F(EmbeddedClusterTest, RefusesAnAppendOnAVersionThatIsNotTheHead) {
             absl::StatusCode::kAborted);
 }
 
-TEST_F(EmbeddedClusterTest, RefusesPagesBeyondTheEnd) {
+TEST_F(EmbeddedClusterTest, RefusesPagesBeyondTheEndAndBeyondTheLimit) {
   auto view = volume().OpenView(volume().head());
   EXPECT_EQ(volume().ReadPage(**view, PageNo(128)).status().code(), absl::StatusCode::kOutOfRange);
-  EXPECT_EQ(volume().CheckAppend(10, {PageNo(128)}).code(), absl::StatusCode::kOutOfRange);
+  EXPECT_EQ(volume().CheckAppend(10, {PageNo(1) + (1ull << 40)}).code(),
+            absl::StatusCode::kOutOfRange);
 }
 
 TEST_F(EmbeddedClusterTest, CommitsWithFiveAndFourNodesAndWithAnAzAway) {

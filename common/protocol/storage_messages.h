@@ -89,8 +89,9 @@ struct NodeStatus {
   std::vector<SegmentStatus> segments;
 };
 
-// Makes a segment of a new protection group. Idempotent for an equal descriptor and membership;
-// ABORTED if the node holds a segment of that id that differs.
+// Makes a segment of a new protection group. Idempotent for an equal descriptor and membership, and
+// where the node holds a segment of that id and slot that never held a record, left by a growth
+// that was not finished; ABORTED if it holds any other.
 struct CreateSegmentRequest {
   volume::Descriptor descriptor;
   PgId pg;

@@ -10,7 +10,8 @@ namespace sextant::volume {
 
 inline constexpr uint64_t kDefaultSegmentBytes = 10ull << 30;  // SIGMOD'17, section 2.2: 10 GB
 
-// Fixed at creation, but for pg_count, which grows and raises the epoch.
+// Fixed at creation, but for pg_count, which grows and raises the epoch by one for every group: of
+// one volume an epoch says how many groups there are, whoever added them.
 struct Geometry {
   uint32_t page_bytes = 4096;
   uint64_t pages_per_pg = kDefaultSegmentBytes / 4096;
@@ -24,6 +25,13 @@ struct Geometry {
   }
   uint64_t PageCount() const { return pages_per_pg * pg_count; }
   bool Contains(PageNo page) const { return page.value() < PageCount(); }
+  // The same with `count` groups; at least as many as there are.
+  Geometry Grown(uint32_t count) const {
+    Geometry grown = *this;
+    grown.pg_count = count;
+    grown.epoch = epoch + (count - pg_count);
+    return grown;
+  }
 
   bool operator==(const Geometry&) const = default;
 };

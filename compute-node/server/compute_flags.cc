@@ -37,6 +37,8 @@ void AddWriterFlags(CLI::App* app, ComputeFlags* flags) {
   rpc::AddByteSize(app, "--max-batch", &writer.max_batch_bytes, "Seals a batch at this size.");
   rpc::AddByteSize(app, "--max-mtr", &writer.max_mtr_bytes,
                    "Refuses mini-transactions with more redo.");
+  rpc::AddByteSize(app, "--max-volume-bytes", &writer.growth.max_volume_bytes,
+                   "Lets the volume grow no larger than this.");
   app->add_option("--heartbeat-interval-ms", flags->heartbeat_interval_ms,
                   "Tells idle segments how far the volume is durable, this often.")
       ->check(CLI::PositiveNumber);

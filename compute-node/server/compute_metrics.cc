@@ -76,6 +76,14 @@ std::vector<MetricFamily> ComputeMetrics::Collect() const {
       Gauge("sextant_vcl_lsn", "Volume complete LSN", p.vcl.value()),
       Gauge("sextant_vdl_lsn", "Volume durable LSN", p.vdl.value()),
       Gauge("sextant_pgmrpl_lsn", "Lowest read point in use", p.pgmrpl.value()),
+      Gauge("sextant_volume_bytes", "Size of the volume, written or not",
+            status.geometry.PageCount() * status.geometry.page_bytes),
+      Gauge("sextant_protection_groups", "Protection groups of the volume",
+            status.geometry.pg_count),
+      Total("sextant_protection_groups_added_total", "Protection groups added since start",
+            c.added_groups),
+      Gauge("sextant_segments_missing", "Segments of added groups that are still to be made",
+            p.missing_members),
       Gauge("sextant_commits_waiting", "Replies parked until their LSN is durable", p.waits),
       Gauge("sextant_unacked_redo_bytes", "Redo appended and not on a write quorum",
             p.unacked_bytes),
@@ -109,6 +117,8 @@ ComputeLatencies::ComputeLatencies(prometheus::Registry* registry)
     : commit_(MakeHistogram(registry, "sextant_commit_latency_seconds",
                             "From append to durable on a write quorum")),
       page_read_(MakeHistogram(registry, "sextant_page_read_latency_seconds",
-                               "Page reads from segments, retries included")) {}
+                               "Page reads from segments, retries included")),
+      growth_(MakeHistogram(registry, "sextant_growth_seconds",
+                            "Adding protection groups, one step")) {}
 
 }  // namespace sextant::server

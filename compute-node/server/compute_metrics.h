@@ -23,16 +23,18 @@ class ComputeMetrics : public prometheus::Collectable {
 };
 
 // sextant_commit_latency_seconds: append to durable. sextant_page_read_latency_seconds: a page from
-// a segment. Thread-safe.
+// a segment. sextant_growth_seconds: adding protection groups, one step. Thread-safe.
 class ComputeLatencies {
  public:
   explicit ComputeLatencies(prometheus::Registry* registry);
   void ObserveCommit(absl::Duration took) { commit_->Observe(absl::ToDoubleSeconds(took)); }
   void ObservePageRead(absl::Duration took) { page_read_->Observe(absl::ToDoubleSeconds(took)); }
+  void ObserveGrowth(absl::Duration took) { growth_->Observe(absl::ToDoubleSeconds(took)); }
 
  private:
   prometheus::Histogram* const commit_;
   prometheus::Histogram* const page_read_;
+  prometheus::Histogram* const growth_;
 };
 
 }  // namespace sextant::server

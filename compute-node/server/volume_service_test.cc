@@ -41,6 +41,7 @@ class VolumeServiceTest : public ::testing::Test {
     embedded::EmbeddedOptions options;
     options.geometry = {.page_bytes = 4096, .pages_per_pg = 64, .pg_count = 2};
     options.adjust_writer = [ring_bytes](compute::WriterVolumeOptions* writer) {
+      writer->writer.growth.max_volume_bytes = 128 * 4096;  // it is that large already
       writer->redo_ring_bytes = ring_bytes;
     };
     cluster_ = *EmbeddedCluster::Create(std::move(options));

@@ -53,6 +53,7 @@ absl::Status RunWriter(ComputeFlags flags) {
   auto registry = std::make_shared<prometheus::Registry>();
   ComputeLatencies latencies(registry.get());
   flags.volume.on_durable = [&](absl::Duration took) { latencies.ObserveCommit(took); };
+  flags.volume.on_grown = [&](absl::Duration took) { latencies.ObserveGrowth(took); };
   flags.volume.on_fetched = [&](absl::Duration took) { latencies.ObservePageRead(took); };
 
   compute::TimerQueue timers;

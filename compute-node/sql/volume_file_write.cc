@@ -77,11 +77,11 @@ int VolumeFile::Truncate(int64_t bytes) {
 
 int VolumeFile::PrepareCommit() {
   if (!overlay_.is_open() || overlay_.is_empty()) return SQLITE_OK;
-  // Beyond the volume's end there is no base to read: say so before trying.
-  if (overlay_.size_pages() > volume_.geometry().PageCount()) {
-    return Fail(SQLITE_FULL, absl::OutOfRangeError(
-                                 Text("the volume is full: ", volume_.geometry().PageCount(),
-                                      " pages of ", page_bytes_, " bytes; grow it, then retry")));
+  // Beyond the volume's end there is no base to read: the volume grows first, if it may.
+  const PageNo last(overlay_.size_pages() - 1);
+  if (absl::Status room = volume_.CheckAppend(0, {last}); !room.ok()) {
+    const int code = AppendErrorCode(room);
+    return Fail(code, std::move(room));
   }
   const absl::StatusOr<const compute::ReadView*> view = View();
   if (!view.ok()) return Fail(SQLITE_IOERR_READ, view.status());

@@ -41,8 +41,9 @@ quorum::SlotSet Discovery::Group::Members() const {
 
 bool Discovery::Group::IsReadQuorum() const { return membership.Sets().IsReadQuorum(Members()); }
 
-Discovery::Discovery(VolumeId volume, std::vector<std::string> nodes)
-    : volume_(volume), nodes_(std::move(nodes)) {
+Discovery::Discovery(VolumeId volume, std::vector<std::string> nodes,
+                     std::optional<volume::Descriptor> known)
+    : volume_(volume), nodes_(std::move(nodes)), known_(std::move(known)) {
   for (const std::string& node : nodes_) has_answered_[node] = false;
 }
 
@@ -51,10 +52,6 @@ void Discovery::Answered(const std::string& node, const protocol::NodeStatus& st
   for (const protocol::SegmentStatus& segment : status.segments) {
     if (segment.segment.volume != volume_) continue;
     if (!volume::ValidateMembership(segment.membership).ok()) continue;
-    if (!is_known_ || segment.descriptor.geometry.epoch > descriptor_.geometry.epoch) {
-      descriptor_ = segment.descriptor;
-      is_known_ = true;
-    }
     Group& group = groups_[segment.segment.pg];
     if (group.answers.empty() || segment.membership.epoch > group.membership.epoch) {
       group.membership = segment.membership;
@@ -63,9 +60,23 @@ void Discovery::Answered(const std::string& node, const protocol::NodeStatus& st
   }
 }
 
+std::optional<volume::Descriptor> Discovery::Descriptor() const {
+  std::optional<volume::Descriptor> newest = known_;
+  const auto group = groups_.find(PgId(0));
+  if (group == groups_.end()) return newest;
+  for (const auto& [node, status] : group->second.answers) {
+    if (!IsMember(group->second.membership, node, status.slot)) continue;
+    if (!newest || status.descriptor.geometry.epoch > newest->geometry.epoch) {
+      newest = status.descriptor;
+    }
+  }
+  return newest;
+}
+
 bool Discovery::IsComplete() const {
-  if (!is_known_) return false;
-  for (uint32_t pg = 0; pg < descriptor_.geometry.pg_count; ++pg) {
+  const std::optional<volume::Descriptor> descriptor = Descriptor();
+  if (!descriptor) return false;
+  for (uint32_t pg = 0; pg < descriptor->geometry.pg_count; ++pg) {
     const auto it = groups_.find(PgId(pg));
     if (it == groups_.end() || !it->second.IsReadQuorum()) return false;
   }
@@ -73,13 +84,13 @@ bool Discovery::IsComplete() const {
 }
 
 Discovery::Found Discovery::Result() const {
-  Found found{.descriptor = descriptor_};
+  Found found{.descriptor = Descriptor().value_or(volume::Descriptor())};
   for (const auto& [pg, group] : groups_) {
-    if (pg.value() < descriptor_.geometry.pg_count) {
-      found.memberships.push_back(group.membership);
-    }
+    const bool is_leftover = pg.value() >= found.descriptor.geometry.pg_count;
+    if (!is_leftover) found.memberships.push_back(group.membership);
     for (const auto& [node, status] : group.answers) {
       found.highest_epoch = std::max(found.highest_epoch, status.epoch);
+      if (is_leftover) continue;
       if (LastTruncationEpoch(status.truncations) > LastTruncationEpoch(found.truncations)) {
         found.truncations = status.truncations;
       }
@@ -100,10 +111,11 @@ std::string Discovery::Describe() const {
   const std::vector<std::string> silent = SilentNodes();
   const std::string tail =
       silent.empty() ? std::string() : Text("; silent: ", absl::StrJoin(silent, ", "));
-  if (!is_known_) {
-    return Text("no storage node has answered for volume ", FormatVolumeId(volume_), tail);
+  const std::optional<volume::Descriptor> descriptor = Descriptor();
+  if (!descriptor) {
+    return Text("no member of pg 0 has answered for volume ", FormatVolumeId(volume_), tail);
   }
-  for (uint32_t pg = 0; pg < descriptor_.geometry.pg_count; ++pg) {
+  for (uint32_t pg = 0; pg < descriptor->geometry.pg_count; ++pg) {
     const auto it = groups_.find(PgId(pg));
     const int count =
         it == groups_.end() ? 0 : FewestIn(it->second.membership, it->second.Members());

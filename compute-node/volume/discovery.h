@@ -2,13 +2,18 @@
 //
 // First step of recovery (recovery.h). There is no metadata server: a read quorum of every
 // protection group says what the geometry, the memberships, the highest epoch and the truncations
-// are. The highest epoch wins in each. A truncation list is taken whole, from whoever's last
-// truncation is of the highest epoch: lists are never merged, because a truncation that its
-// recovery did not finish may be missing from the later list for good (docs/PROTOCOL.md,
-// "Recovery"). Of the members those count that the newest membership heard of names.
+// are. The highest epoch wins in each. The geometry is what members of protection group 0 say,
+// nobody else: it counts once they have it on a write quorum, and whatever any of them has heard of
+// exists (docs/PROTOCOL.md, "Growth"). Segments of groups beyond it are leftovers of a growth that
+// was not finished: all they tell is which epochs were claimed. A truncation list is taken whole,
+// from whoever's last truncation is of the highest epoch: lists are never merged, because a
+// truncation that its recovery did not finish may be missing from the later list for good
+// (docs/PROTOCOL.md, "Recovery"). Of the members those count that the newest membership heard of
+// names.
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,7 +36,9 @@ class Discovery {
     std::vector<volume::Truncation> truncations;
   };
 
-  Discovery(VolumeId volume, std::vector<std::string> nodes);
+  // `known`: a geometry that a member of group 0 was seen to have; nothing smaller is found.
+  Discovery(VolumeId volume, std::vector<std::string> nodes,
+            std::optional<volume::Descriptor> known = std::nullopt);
 
   void Answered(const std::string& node, const protocol::NodeStatus& status);
 
@@ -51,11 +58,13 @@ class Discovery {
     bool IsReadQuorum() const;
   };
 
+  // The newest that members of group 0 told of; nullopt: none has answered.
+  std::optional<volume::Descriptor> Descriptor() const;
+
   VolumeId volume_;
   std::vector<std::string> nodes_;
+  std::optional<volume::Descriptor> known_;
   std::map<std::string, bool> has_answered_;
-  volume::Descriptor descriptor_;
-  bool is_known_ = false;
   std::map<PgId, Group> groups_;
 };
 

@@ -19,6 +19,9 @@ class DurabilityTracker {
   // `vdl`: everything through it is durable, nothing lies above. `pg_tails`: by PG, last LSN there.
   DurabilityTracker(Lsn vdl, std::vector<Lsn> pg_tails);
 
+  // One more protection group, without a record.
+  void AddGroup() { pgcl_.emplace_back(); }
+
   // One mini-transaction was appended; the last run's last record is its CPL.
   void Append(const PgRuns& runs);
   // A group's PGCL rose. Appends to *durable the runs that VDL passed, in LSN order; none: VDL

@@ -17,7 +17,7 @@ namespace sextant::compute {
 
 class DutyBook {
  public:
-  enum class Kind { kAsk, kRaise, kRead, kSend };
+  enum class Kind { kAsk, kRaise, kRead, kSend, kCreate };
   struct Key {
     Kind kind;
     MemberAddress member;  // or

@@ -25,6 +25,12 @@ LogBuffer::LogBuffer(const volume::Descriptor& volume, VolumeEpoch epoch, Lsn la
   for (Lsn tail : pg_tails) groups_.push_back({.last = tail, .last_sealed = tail});
 }
 
+void LogBuffer::Grow(const volume::Geometry& geometry) {
+  SEXTANT_CHECK(geometry.pg_count >= groups_.size());
+  volume_.geometry = geometry;
+  while (groups_.size() < geometry.pg_count) groups_.emplace_back();
+}
+
 PgRuns LogBuffer::Append(const std::vector<page::PageChange>& changes, Lsn first_lsn) {
   SEXTANT_CHECK(!changes.empty());
   SEXTANT_CHECK(first_lsn > last_lsn_) << first_lsn << " after " << last_lsn_;

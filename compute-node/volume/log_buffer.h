@@ -38,6 +38,9 @@ class LogBuffer {
   LogBuffer(const volume::Descriptor& volume, VolumeEpoch epoch, Lsn last_lsn,
             const std::vector<Lsn>& pg_tails, Options options);
 
+  // The volume has grown to this, by groups without a record.
+  void Grow(const volume::Geometry& geometry);
+
   // Records of one mini-transaction; the i-th gets first_lsn + i. Returns its runs in LSN order.
   PgRuns Append(const std::vector<page::PageChange>& changes, Lsn first_lsn);
 

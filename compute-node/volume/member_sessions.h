@@ -48,6 +48,12 @@ class MemberSessions {
   // Another member has come to this slot, or none.
   void Reset(MemberAddress member);
 
+  // One more protection group, of that membership.
+  void AddGroup(MembershipEpoch epoch) {
+    groups_.emplace_back(quorum::kMaxSlots);
+    claim_.memberships.push_back(epoch);
+  }
+
   Verdict Up(MemberAddress member, const protocol::SegmentStatus& status);
   Verdict EpochRaised(MemberAddress member, const absl::StatusOr<protocol::SegmentStatus>& reply,
                       Instant now);
@@ -69,6 +75,8 @@ class MemberSessions {
 
   // Never kBehind, which the Shipper knows.
   MemberState state(MemberAddress member) const { return At(member).state; }
+  // Its segment has answered at least once.
+  bool WasSeen(MemberAddress member) const { return At(member).incarnation.has_value(); }
   // Acknowledgements of the member mean something.
   bool IsUp(MemberAddress member) const;
 

@@ -45,6 +45,7 @@ class PageVolume {
  public:
   virtual ~PageVolume() = default;
 
+  // The number of groups may grow at any time; everything else is fixed.
   virtual volume::Geometry geometry() const = 0;
   // Highest LSN appended by this writer, durable or not; on a reader, the published VDL.
   virtual Lsn head() const = 0;
@@ -62,9 +63,10 @@ class PageVolume {
   virtual void Prefetch(const ReadView& view, const std::vector<PageNo>& pages) = 0;
 
   // Whether an append of about `bytes` of redo over `pages` would be taken now. RESOURCE_EXHAUSTED:
-  // back-pressure (LAL or the unacknowledged-redo limit), retry soon. FAILED_PRECONDITION: fenced,
-  // this node is no longer the writer. INVALID_ARGUMENT: larger than a mini-transaction may be.
-  // OUT_OF_RANGE: a page beyond the volume's end.
+  // back-pressure (LAL, the unacknowledged-redo limit, or a volume that is growing to hold the
+  // pages, which asking sets going), retry soon. FAILED_PRECONDITION: fenced, this node is no
+  // longer the writer. INVALID_ARGUMENT: larger than a mini-transaction may be. OUT_OF_RANGE: a
+  // page that the volume may not grow to hold.
   virtual absl::Status CheckAppend(uint64_t bytes, const std::vector<PageNo>& pages) const = 0;
 
   // Appends one mini-transaction and returns its commit LSN (its CPL) at once: durable only when

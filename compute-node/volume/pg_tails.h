@@ -20,6 +20,9 @@ class PgTails {
   explicit PgTails(std::vector<Lsn> tails)
       : tails_(std::make_shared<std::vector<Lsn>>(std::move(tails))) {}
 
+  // One more protection group, without a record.
+  void AddGroup() { Mutable().emplace_back(); }
+
   void Advance(PgId pg, Lsn last) {
     Lsn& tail = Mutable()[pg.value()];
     SEXTANT_CHECK(last > tail) << "tail of pg " << pg << " from " << tail << " to " << last;

@@ -71,8 +71,17 @@ void Recovery::Restart(const std::string& why, Instant now) {
   const auto share = static_cast<double>(writer_.value() % 16) / 16;
   quiet_until_ = now + options_.retry_interval * (share * attempts_);
   ++attempts_;
+  AskAnew();
+}
+
+void Recovery::Rediscover(const volume::Descriptor& larger) {
+  known_ = larger;
+  AskAnew();
+}
+
+void Recovery::AskAnew() {
   phase_ = Phase::kDiscover;
-  discovery_ = Discovery(volume_, nodes_);
+  discovery_ = Discovery(volume_, nodes_, known_);
   book_.Clear();
   duties_.clear();
 }
@@ -110,7 +119,13 @@ void Recovery::EpochRaised(MemberAddress member,
   if (absl::IsFailedPrecondition(reply.status())) {
     Restart(Text("epoch ", epoch_, " refused by ", NodeOf(member)), now);
   } else if (reply.ok() && IsOurs(member, *reply, now)) {
-    if (phase_ == Phase::kTruncate) {
+    const bool has_grown =
+        member.pg == PgId(0) && reply->descriptor.geometry.epoch > found_.descriptor.geometry.epoch;
+    if (has_grown && phase_ == Phase::kFence) {
+      // The old writer grew the volume between the questions and the fence, and may have used it.
+      // After the fence it cannot any more: a geometry that is met then was never used.
+      Rediscover(reply->descriptor);
+    } else if (phase_ == Phase::kTruncate) {
       if (reply->truncations == final_truncations_ && reply->membership == final_memberships_[pg]) {
         truncated_.Insert(member);
       }

@@ -142,6 +142,9 @@ class Recovery {
   void AdvanceWriteBack();
   bool IsEveryMemberFenced(PgId pg) const;
   void Restart(const std::string& why, Instant now);
+  // Looks again, for a volume that is larger than was found.
+  void Rediscover(const volume::Descriptor& larger);
+  void AskAnew();
   void Fail(absl::Status error);
 
   // Issues what the phase wants and is not under way.
@@ -164,6 +167,7 @@ class Recovery {
   DutyBook book_;
   std::vector<Duty> duties_;
 
+  std::optional<volume::Descriptor> known_;  // the largest geometry that was met in a fence
   Discovery discovery_;
   Discovery::Found found_;
   VolumeEpoch epoch_;

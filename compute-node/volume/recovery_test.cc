@@ -38,6 +38,7 @@ struct Member {
   bool is_damaged = false;
   absl::Status read_error;
   volume::Membership membership = SixMembers();
+  uint32_t pg_count = 1;  // as far as it knows
 };
 
 class RecoveryStory : public ::testing::Test {
@@ -61,6 +62,7 @@ class RecoveryStory : public ::testing::Test {
                                    .pg_lsn_at_vdl = m.known_vdl,
                                    .log_start = m.log_start,
                                    .is_damaged = m.is_damaged};
+    status.descriptor.geometry = status.descriptor.geometry.Grown(m.pg_count);
     return status;
   }
 
@@ -350,6 +352,16 @@ TEST_F(RecoveryStory, AnswersOutOfPhaseDoNoHarm) {
   recovery_.NodeAnswered("az1-a", late, now_);
   EXPECT_EQ(recovery_.phase(), Phase::kOpen);
   EXPECT_THAT(recovery_.TakeDuties(), IsEmpty());
+}
+
+TEST_F(RecoveryStory, AGrowthBetweenQuestionsAndFenceIsLookedFor) {
+  Start();
+  RunTo(Phase::kFence);
+  // The old writer gets there first, on the last of the write quorum; its new group may be in use.
+  members_[3].pg_count = 2;
+  RunTo(Phase::kOpen);
+  EXPECT_EQ(recovery_.phase(), Phase::kDiscover) << recovery_.Describe();
+  EXPECT_THAT(recovery_.Describe(), HasSubstr("pg 1: 0 of 3"));
 }
 
 TEST_F(RecoveryStory, ASegmentInAnothersPlaceDoesNotCount) {

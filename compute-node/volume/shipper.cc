@@ -26,13 +26,17 @@ Shipper::Shipper(const std::vector<Lsn>& tails, const std::vector<quorum::SlotSe
     : options_(options) {
   SEXTANT_CHECK(tails.size() == members.size());
   for (size_t pg = 0; pg < tails.size(); ++pg) {
-    Group& group = groups_.emplace_back();
+    AddGroup();
+    Group& group = groups_.back();
     group.dropped_through = group.pgcl = tails[pg];
-    group.members.resize(quorum::kMaxSlots);
     for (quorum::Slot slot = 0; slot < quorum::kMaxSlots; ++slot) {
       group.members[slot].is_abandoned = !members[pg].Contains(slot);
     }
   }
+}
+
+void Shipper::AddGroup() {
+  groups_.emplace_back().members.assign(quorum::kMaxSlots, {.is_abandoned = true});
 }
 
 void Shipper::Push(PgId pg, log::EncodedBatch batch) {

@@ -69,6 +69,9 @@ class Shipper {
   Lsn scl(MemberAddress member) const { return At(member).scl; }
   uint64_t retained_bytes() const { return retained_bytes_; }
 
+  // One more protection group, without a record and, until they Join, without members.
+  void AddGroup();
+
   std::vector<BatchSend> TakeSends();
 
  private:

@@ -13,25 +13,55 @@ constexpr absl::Duration kRequestTimeout = absl::Milliseconds(20);
 
 }  // namespace
 
-SimCluster::SimCluster(uint64_t seed, uint32_t pg_count) : rng(seed), pg_count_(pg_count) {
+SimCluster::SimCluster(uint64_t seed, uint32_t pg_count) : rng(seed) {
   volume::Membership membership;
   for (const std::string& name : Names()) membership.members.push_back({name, name.substr(0, 3)});
   for (int i = 0; i < quorum::kMembers; ++i) {
-    Node& node = nodes_.emplace_back();
+    nodes_.emplace_back();
     for (uint32_t pg = 0; pg < pg_count; ++pg) {
-      Host& host = node.hosts.emplace_back();
-      host.disk.state = {.segment = {kVolume, PgId(pg)},
-                         .incarnation = IncarnationId(100u * pg + i + 1),
-                         .descriptor = {.volume = kVolume},
-                         .membership = membership,
-                         .slot = static_cast<quorum::Slot>(i)};
-      host.disk.state.descriptor.geometry = {
+      storage::SegmentState state{.segment = {kVolume, PgId(pg)},
+                                  .descriptor = {.volume = kVolume},
+                                  .membership = membership,
+                                  .slot = static_cast<quorum::Slot>(i)};
+      state.descriptor.geometry = {
           .page_bytes = 512, .pages_per_pg = kPagesPerPg, .pg_count = pg_count};
-      host.segment = storage::testing::Load(host.disk);
-      host.gossip = storage::Gossip({}, Prng(rng.Next()));
-      After(SomeDelay(), [this, i, pg] { Gossip(i, PgId(pg)); });
+      AddHost(i, std::move(state));
     }
   }
+}
+
+void SimCluster::AddHost(int node, storage::SegmentState state) {
+  const PgId pg = state.segment.pg;
+  std::deque<Host>& hosts = nodes_[node].hosts;
+  while (hosts.size() <= pg.value()) hosts.emplace_back();
+  Host& host = hosts[pg.value()];
+  state.incarnation = IncarnationId(next_incarnation_++);
+  host.disk.state = std::move(state);
+  host.segment = storage::testing::Load(host.disk);
+  host.gossip = storage::Gossip({}, Prng(rng.Next()));
+  After(SomeDelay(), [this, node, pg] { Gossip(node, pg); });
+}
+
+void SimCluster::CreateSegment(int node, const protocol::CreateSegmentRequest& request,
+                               std::function<void(absl::StatusOr<protocol::SegmentStatus>)> done) {
+  auto lost = [done] { done(absl::UnavailableError("no answer")); };
+  Request(
+      node,
+      [this, node, request, done, lost] {
+        absl::StatusOr<protocol::SegmentStatus> reply;
+        if (!HasSegment(node, request.pg)) {
+          AddHost(node, {.segment = {kVolume, request.pg},
+                         .descriptor = request.descriptor,
+                         .membership = request.membership,
+                         .slot = request.slot});
+        }
+        const storage::Segment& segment = this->segment(node, request.pg);
+        const absl::Status checked = segment.CheckCreate(request);
+        reply = checked.ok() ? absl::StatusOr<protocol::SegmentStatus>(segment.Status()) : checked;
+        if (Happens(faults.lose_one_in)) return After(kRequestTimeout, lost);
+        After(SomeDelay(), [done, reply] { done(reply); });
+      },
+      lost);
 }
 
 std::vector<std::string> SimCluster::Names() {
@@ -86,6 +116,7 @@ void SimCluster::Restart(int node) {
   if (n.is_up) return;
   n.is_up = true;
   for (Host& host : n.hosts) {
+    if (!host.segment) continue;
     host.segment = storage::testing::Load(host.disk);
     host.gossip = storage::Gossip({}, Prng(rng.Next()));
   }
@@ -120,7 +151,9 @@ void SimCluster::GetStatus(int node,
       node,
       [this, node, done, lost] {
         protocol::NodeStatus status{.node = Names()[node]};
-        for (Host& host : nodes_[node].hosts) status.segments.push_back(host.segment->Status());
+        for (Host& host : nodes_[node].hosts) {
+          if (host.segment) status.segments.push_back(host.segment->Status());
+        }
         if (Happens(faults.lose_one_in)) return After(kRequestTimeout, lost);
         After(SomeDelay(), [done, status] { done(status); });
       },
@@ -135,6 +168,7 @@ void SimCluster::RaiseEpoch(int node, const protocol::RaiseEpochRequest& request
       [this, node, request, done, lost] {
         const storage::ReplyToken token(next_token_++);
         const PgId pg = request.segment.pg;
+        if (!HasSegment(node, pg)) return done(absl::NotFoundError("no such segment"));
         Host& host = nodes_[node].hosts[pg.value()];
         host.raises[token] = [this, done, lost](absl::StatusOr<protocol::SegmentStatus> reply) {
           // Invalid only where the protocol is broken: a truncation of what was announced durable.
@@ -155,6 +189,9 @@ void SimCluster::ReadLog(int node, const protocol::ReadLogRequest& request,
   Request(
       node,
       [this, node, request, done, lost] {
+        if (!HasSegment(node, request.segment.pg)) {
+          return done(absl::NotFoundError("no such segment"));
+        }
         Host& host = nodes_[node].hosts[request.segment.pg.value()];
         auto plan = host.segment->PlanLogRead(request);
         absl::StatusOr<protocol::ReadLogReply> reply = protocol::ReadLogReply{};
@@ -211,6 +248,10 @@ void SimCluster::SendBatch(uint64_t stream, MemberAddress member, const log::Enc
   After(s.last_down - now_, [this, stream, member, bytes = batch.bytes] {
     const auto to = streams_.find(stream);
     if (to == streams_.end()) return;
+    if (!HasSegment(to->second.node, member.pg)) {
+      return SendAck(stream, member,
+                     {.segment = {kVolume, member.pg}, .status = absl::NotFoundError("none")});
+    }
     storage::Segment& segment = this->segment(to->second.node, member.pg);
     if (Happens(faults.damage_one_in)) {
       const protocol::SegmentStatus status = segment.Status();

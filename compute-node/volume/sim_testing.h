@@ -58,13 +58,18 @@ class SimCluster {
   bool IsUp(int node) const { return nodes_[node].is_up; }
   void Crash(int node);
   void Restart(int node);
+  // Only where HasSegment.
   storage::Segment& segment(int node, PgId pg) { return *nodes_[node].hosts[pg.value()].segment; }
-  uint32_t pg_count() const { return pg_count_; }
+  bool HasSegment(int node, PgId pg) const {
+    return pg.value() < nodes_[node].hosts.size() && nodes_[node].hosts[pg.value()].segment;
+  }
   // What the member's log holds in its chain, read back and verified.
   std::vector<log::RedoRecord> ReadAll(int node, PgId pg);
 
   // --- requests; each answered once, or twice, UNAVAILABLE when lost.
   void GetStatus(int node, std::function<void(absl::StatusOr<protocol::NodeStatus>)> done);
+  void CreateSegment(int node, const protocol::CreateSegmentRequest& request,
+                     std::function<void(absl::StatusOr<protocol::SegmentStatus>)> done);
   void RaiseEpoch(int node, const protocol::RaiseEpochRequest& request,
                   std::function<void(absl::StatusOr<protocol::SegmentStatus>)> done);
   void ReadLog(int node, const protocol::ReadLogRequest& request,
@@ -94,7 +99,7 @@ class SimCluster {
   struct Node {
     bool is_up = true;
     int generation = 0;
-    std::vector<Host> hosts;  // by PG
+    std::deque<Host> hosts;  // by PG; without a segment where it was not created
   };
   struct Stream {
     int node;
@@ -104,6 +109,7 @@ class SimCluster {
     Instant last_down, last_up;  // latest delivery in each direction, so that order is kept
   };
 
+  void AddHost(int node, storage::SegmentState state);
   // Runs `request` on the node, if it gets there, and `lost` otherwise.
   void Request(int node, std::function<void()> request, std::function<void()> lost);
   protocol::ReadLogReply CarryOutRead(Host* host, const storage::LogReadPlan& plan);
@@ -116,9 +122,9 @@ class SimCluster {
   void BreakStream(uint64_t stream);
 
   Instant now_;
-  uint32_t pg_count_;
+  uint64_t next_incarnation_ = 1;
   std::multimap<Instant, std::function<void()>> events_;
-  std::vector<Node> nodes_;
+  std::deque<Node> nodes_;
   std::map<uint64_t, Stream> streams_;
   uint64_t next_token_ = 1;
 };

@@ -1,8 +1,9 @@
 // Random days of a volume: writers that recover, write, lose links and nodes, are paused, die and
 // are succeeded, over real segments (sim_testing.h). Checked: nothing acknowledged is ever lost,
 // VDL never falls from one epoch to the next, what was cut off never comes back, one epoch opens
-// for one claimant, no LSN is given out twice, mini-transactions survive whole or not at all, and
-// nobody is told that he still is the writer when another one had opened before he asked.
+// for one claimant, no LSN is given out twice, mini-transactions survive whole or not at all, the
+// volume, which grows as it is written to, never shrinks, and nobody is told that he still is the
+// writer when another one had opened before he asked.
 #include <map>
 #include <memory>
 #include <set>
@@ -32,7 +33,8 @@ struct History {
   std::set<Lsn> acked;                // commit LSNs
   Lsn highest_durable;                // highest VDL any writer had
   std::map<VolumeEpoch, Lsn> opened;  // epoch -> VDL it opened at
-  uint64_t recoveries = 0, restarts = 0;
+  uint64_t recoveries = 0, restarts = 0, added_groups = 0;
+  uint32_t used_groups = 0;  // something was appended there
   uint64_t proofs = 0, disproofs = 0;
 
   void Opened(const RecoveredVolume& volume) {
@@ -42,6 +44,7 @@ struct History {
     // Paused before its last answers, and succeeded meanwhile: it opens what is closed to it.
     if (volume.epoch < opened.rbegin()->first) return;
     EXPECT_GE(volume.vdl, highest_durable) << "VDL fell";
+    EXPECT_GE(volume.descriptor.geometry.pg_count, used_groups) << "the volume shrank";
     EXPECT_GT(volume.next_lsn, appended.empty() ? Lsn() : appended.rbegin()->first);
     highest_durable = std::max(highest_durable, volume.vdl);
   }
@@ -95,6 +98,9 @@ class Claimant {
   void Pause(absl::Duration time) { asleep_until_ = cluster_->now() + time; }
   // It never reaches these nodes: another one may hold them, or be held by them, unseen.
   void CutOff(quorum::SlotSet nodes) { cut_off_ = nodes; }
+  // Segments that were never made, of groups that an earlier writer wrote to: only a replacement
+  // brings them back.
+  const std::set<MemberAddress>& lost() const { return lost_; }
   bool is_writing = true;
 
  private:
@@ -134,7 +140,8 @@ class Claimant {
       std::vector<page::PageChange> changes;
       std::vector<PageNo> pages;
       for (uint64_t i = cluster_->rng.Between(1, 6); i > 0; --i) {
-        const PageNo page(cluster_->rng.Below(kPagesPerPg * cluster_->pg_count()));
+        const uint64_t beyond = cluster_->rng.OneIn(20) ? 2 * kPagesPerPg : 0;
+        const PageNo page(cluster_->rng.Below(writer_->geometry().PageCount() + beyond));
         pages.push_back(page);
         changes.push_back({.page = page,
                            .payload = std::string(cluster_->rng.Between(1, 300),
@@ -148,6 +155,7 @@ class Claimant {
                                      writer_->epoch(), changes[i].payload};
         EXPECT_TRUE(history_->appended.emplace(done.first_lsn + i, record).second)
             << "LSN given out twice: " << done.first_lsn + i;
+        history_->used_groups = std::max(history_->used_groups, record.pg.value() + 1);
       }
       writer_->WaitDurable(done.commit_lsn, WaitToken(done.commit_lsn.value()),
                            cluster_->now() + absl::Milliseconds(200));
@@ -164,7 +172,9 @@ class Claimant {
 
   void ProofReleased(uint64_t index, const absl::Status& status) {
     const VolumeEpoch newest = asked_at_[index];
-    if (status.ok()) EXPECT_EQ(newest, writer_->epoch()) << "told to be the writer, and was not";
+    if (status.ok()) {
+      EXPECT_EQ(newest, writer_->epoch()) << "told to be the writer, and was not";
+    }
     ++(status.ok() ? history_->proofs : history_->disproofs);
   }
 
@@ -180,6 +190,7 @@ class Claimant {
     const RecoveredVolume& volume = recovery_->result();
     history_->Opened(volume);
     writer_ = std::make_unique<Writer>(volume, options_);
+    pg_count_ = volume.descriptor.geometry.pg_count;
     for (uint64_t& stream : streams_) cluster_->CloseStream(std::exchange(stream, 0));
     for (int node = 0; node < quorum::kMembers; ++node) Connect(node);
   }
@@ -248,22 +259,34 @@ class Claimant {
         }));
     if (stream == 0) return Reconnect(node);
     streams_[node] = stream;
-    cluster_->GetStatus(
-        node, IfAlive([this, node, stream](absl::StatusOr<protocol::NodeStatus> reply) {
-          if (streams_[node] != stream) return;
-          if (!reply.ok()) {
-            cluster_->CloseStream(std::exchange(streams_[node], 0));
-            return Reconnect(node);
-          }
-          for (const protocol::SegmentStatus& status : reply->segments) {
-            writer_->MemberUp({status.segment.pg, static_cast<quorum::Slot>(node)}, status);
-          }
-          Drain();
-        }));
+    cluster_->GetStatus(node,
+                        IfAlive([this, node, stream](absl::StatusOr<protocol::NodeStatus> reply) {
+                          if (streams_[node] != stream) return;
+                          if (!reply.ok()) {
+                            cluster_->CloseStream(std::exchange(streams_[node], 0));
+                            return Reconnect(node);
+                          }
+                          MembersUp(node, *reply);
+                          Drain();
+                        }));
+  }
+  void MembersUp(int node, const protocol::NodeStatus& reply) {
+    std::set<PgId> present;
+    for (const protocol::SegmentStatus& status : reply.segments) {
+      const PgId pg = status.segment.pg;
+      if (pg.value() >= writer_->geometry().pg_count) continue;
+      present.insert(pg);
+      writer_->MemberUp({pg, static_cast<quorum::Slot>(node)}, status);
+    }
+    for (uint32_t pg = 0; pg < writer_->geometry().pg_count; ++pg) {
+      const MemberAddress member{PgId(pg), static_cast<quorum::Slot>(node)};
+      if (present.contains(PgId(pg)) || writer_->SegmentMissing(member)) continue;
+      lost_.insert(member);
+    }
   }
   void Disconnected(int node) {
     streams_[node] = 0;
-    for (uint32_t pg = 0; pg < cluster_->pg_count(); ++pg) {
+    for (uint32_t pg = 0; pg < writer_->geometry().pg_count; ++pg) {
       writer_->MemberDown({PgId(pg), static_cast<quorum::Slot>(node)});
     }
     Reconnect(node);
@@ -272,8 +295,26 @@ class Claimant {
     cluster_->After(absl::Milliseconds(10), IfAlive([this, node] { Connect(node); }));
   }
 
+  void FollowGrowth() {
+    for (; pg_count_ < writer_->geometry().pg_count; ++pg_count_) {
+      for (int node = 0; node < quorum::kMembers; ++node) {
+        const MemberAddress member{PgId(pg_count_), static_cast<quorum::Slot>(node)};
+        if (streams_[node] == 0) writer_->MemberDown(member);
+      }
+    }
+  }
+
   void DrainWriter() {
+    FollowGrowth();
     WriterOutput out = writer_->TakeOutput();
+    for (const auto& create : out.creates) {
+      EXPECT_EQ(create.node, SimCluster::Names()[create.member.slot]);
+      cluster_->CreateSegment(create.member.slot, create.request,
+                              IfAlive([this, member = create.member](auto reply) {
+                                writer_->SegmentCreated(member, reply);
+                                Drain();
+                              }));
+    }
     for (const auto& raise : out.raise_epochs) {
       cluster_->RaiseEpoch(raise.member.slot, raise.request,
                            IfAlive([this, member = raise.member](auto reply) {
@@ -316,6 +357,7 @@ class Claimant {
          it->second.mtr == commit && it->second.epoch == writer_->epoch();) {
       int copies = 0;
       for (int node = 0; node < quorum::kMembers; ++node) {
+        if (!cluster_->HasSegment(node, it->second.pg)) continue;
         copies += cluster_->segment(node, it->second.pg).Status().scl >= it->first;
       }
       EXPECT_GE(copies, quorum::kWriteQuorum) << "LSN " << it->first << " of commit " << commit;
@@ -335,6 +377,8 @@ class Claimant {
   std::vector<VolumeEpoch> asked_at_;
   Instant asleep_until_;
   quorum::SlotSet cut_off_;
+  uint32_t pg_count_ = 0;  // followed
+  std::set<MemberAddress> lost_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
@@ -347,7 +391,10 @@ ClaimantOptions RandomOptions(Prng* rng) {
                      .max_batches_in_flight = static_cast<int>(rng->Between(1, 3)),
                      .max_batch_bytes = rng->Between(1, 2000),
                      .heartbeat_interval = absl::Milliseconds(20),
-                     .retry_interval = absl::Milliseconds(30)}};
+                     .retry_interval = absl::Milliseconds(30),
+                     .growth = {.max_volume_bytes = 512 * kPagesPerPg * rng->Between(1, 12),
+                                .max_groups_per_step = static_cast<uint32_t>(rng->Between(1, 3)),
+                                .retry_interval = absl::Milliseconds(30)}}};
 }
 
 class Day {
@@ -431,9 +478,14 @@ class Day {
   }
 
   bool EveryMemberIsWhole() const {
-    for (const PgProgress& pg : last_->writer().Progress().pgs) {
-      for (const MemberProgress& member : pg.members) {
-        if (member.state != MemberState::kStreaming || member.scl != pg.last_lsn) return false;
+    const WriterProgress progress = last_->writer().Progress();
+    if (!progress.growth.empty()) return false;
+    for (uint32_t pg = 0; pg < progress.pgs.size(); ++pg) {
+      for (size_t slot = 0; slot < progress.pgs[pg].members.size(); ++slot) {
+        if (last_->lost().contains({PgId(pg), static_cast<quorum::Slot>(slot)})) continue;
+        const MemberProgress& member = progress.pgs[pg].members[slot];
+        const bool is_whole = member.scl == progress.pgs[pg].last_lsn;
+        if (member.state != MemberState::kStreaming || !is_whole) return false;
       }
     }
     return true;
@@ -442,11 +494,17 @@ class Day {
   void CheckLogs() {
     if (::testing::Test::HasFatalFailure()) return;
     const Lsn vdl = last_->writer().vdl();
+    history_.added_groups = last_->writer().geometry().epoch.value() - 1;
     std::map<Lsn, int> copies;
-    for (uint32_t pg = 0; pg < cluster_.pg_count(); ++pg) {
+    for (uint32_t pg = 0; pg < last_->writer().geometry().pg_count; ++pg) {
       const Lsn tail = last_->writer().DurableTails()->at(pg);
       int whole = 0;
       for (int node = 0; node < quorum::kMembers; ++node) {
+        if (!cluster_.HasSegment(node, PgId(pg))) {
+          EXPECT_TRUE(last_->lost().contains({PgId(pg), static_cast<quorum::Slot>(node)}));
+          ++whole;
+          continue;
+        }
         const std::vector<log::RedoRecord> records = cluster_.ReadAll(node, PgId(pg));
         whole += !records.empty() && records.back().header.lsn == tail;
         for (const log::RedoRecord& record : records) CheckRecord(record, PgId(pg), node, &copies);
@@ -493,7 +551,7 @@ TEST(VolumeSim, ManyDays) {
   const char* days = std::getenv("SEXTANT_DAYS");
   const uint64_t many = days != nullptr ? std::strtoull(days, nullptr, 10) : 400;
   const uint64_t count = only != nullptr ? 1 : many;
-  uint64_t acked = 0, recoveries = 0, annulled = 0, proofs = 0, disproofs = 0;
+  uint64_t acked = 0, recoveries = 0, annulled = 0, added_groups = 0, proofs = 0, disproofs = 0;
   for (uint64_t seed = first; seed < first + count; ++seed) {
     SCOPED_TRACE(Text("replay with SEXTANT_SEED=", seed));
     Day day(seed);
@@ -503,6 +561,7 @@ TEST(VolumeSim, ManyDays) {
     recoveries += day.history().recoveries;
     proofs += day.history().proofs;
     disproofs += day.history().disproofs;
+    added_groups += day.history().added_groups;
     for (const auto& [lsn, record] : day.history().appended) {
       annulled += day.history().IsAnnulled(lsn, record);
     }
@@ -510,12 +569,14 @@ TEST(VolumeSim, ManyDays) {
   RecordProperty("acked", static_cast<int>(acked));
   RecordProperty("recoveries", static_cast<int>(recoveries));
   RecordProperty("annulled", static_cast<int>(annulled));
+  RecordProperty("added_groups", static_cast<int>(added_groups));
   if (only == nullptr) {  // the days had what they are meant to have
     EXPECT_GT(acked, 100 * count / 10);
     EXPECT_GT(recoveries, 2 * count);
     EXPECT_GT(annulled, count);
     EXPECT_GT(proofs, 10 * count);
     EXPECT_GT(disproofs, count / 10);
+    EXPECT_GT(added_groups, 2 * count);
   }
 }
 

@@ -40,6 +40,7 @@ Writer::Writer(RecoveredVolume volume, WriterOptions options)
       shipper_(volume_.pg_tails, NoMembers(volume_.pg_tails.size()),
                {.max_retained_bytes = options.max_retained_bytes,
                 .max_member_unacked_bytes = options.max_member_unacked_bytes}),
+      growth_(options.growth),
       sessions_({.volume = volume_.descriptor.volume,
                  .epoch = volume_.epoch,
                  .writer = volume_.writer,
@@ -66,18 +67,20 @@ Writer::Writer(RecoveredVolume volume, WriterOptions options)
   }
 }
 
-absl::Status Writer::CheckAppend(uint64_t bytes, const std::vector<PageNo>& pages) const {
+absl::Status Writer::CheckAppend(uint64_t bytes, const std::vector<PageNo>& pages) {
   if (is_fenced_) return FencedError(volume_.epoch);
   if (bytes > options_.max_mtr_bytes) {
     return absl::InvalidArgumentError(Text("a mini-transaction of ", bytes,
                                            " bytes of redo; at most ", options_.max_mtr_bytes,
                                            " are possible: split the transaction"));
   }
-  const volume::Geometry& geometry = volume_.descriptor.geometry;
-  for (PageNo page : pages) {
-    if (geometry.Contains(page)) continue;
-    return absl::OutOfRangeError(Text("page ", page, " is beyond the volume's end (",
-                                      geometry.PageCount(), " pages): the volume is full"));
+  if (!pages.empty()) {
+    const PageNo last = *std::ranges::max_element(pages);
+    if (absl::Status room = growth_.Check(last, geometry()); !room.ok()) {
+      if (absl::IsResourceExhausted(room)) growth_.Want(last, geometry());
+      PursueGrowth();
+      return room;
+    }
   }
   if (buffer_.unacked_bytes() >= options_.max_unacked_bytes) {
     return absl::ResourceExhaustedError(
@@ -96,6 +99,8 @@ Writer::Appended Writer::Append(const std::vector<page::PageChange>& changes) {
   // A group may have several runs: its last is what counts, and sealing looks at whole groups.
   for (const PgRun& run : runs) head_tails_.Advance(run.pg, run.last);
   for (const PgRun& run : runs) SealReady(run.pg);
+  const PageNo last = std::ranges::max_element(changes, {}, &page::PageChange::page)->page;
+  if (growth_.Written(last, geometry())) PursueGrowth();
   ++counters_.mtrs;
   counters_.records += changes.size();
   counters_.redo_bytes = buffer_.encoded_bytes();
@@ -193,6 +198,7 @@ void Writer::Fence() {
   output_.raise_epochs.clear();
   output_.creates.clear();
   output_.drops.clear();
+  growth_.Stop();
   shipper_.TakeSends();
   commits_.ReleaseAll(absl::FailedPreconditionError(
                           Text("outcome unknown: ", FencedError(volume_.epoch).message())),
@@ -219,6 +225,7 @@ void Writer::Tick(Instant now) {
   TickMemberships();
   SendHeartbeats();
   AskMembersBehind();
+  PursueGrowth();
 }
 
 void Writer::UpdateHeldByAll() {

@@ -5,7 +5,8 @@
 // links, boxcarring), Shipper (per member: what to send and resend), AckTracker (PGCL),
 // DurabilityTracker (VCL, VDL), CommitQueue (who waits for which LSN), ReadPoints (PGMRPL),
 // HeldByAll (for how long segments keep their log), EpochGuard (proof that this is still the
-// writer). It owns no thread, clock or socket; docs/PROTOCOL.md sections "Watermarks" and "Commit".
+// writer), MembershipChanger (who the members are), Growth (more protection groups). It owns no
+// thread, clock or socket; docs/PROTOCOL.md sections "Watermarks" and "Commit".
 //
 // Invariants: VDL never falls; VDL <= VCL <= head; head <= max(VDL, U) + LAL, U being the upper end
 // of the truncation that opened this epoch; no wait is released with OK below its LSN; nothing but
@@ -34,6 +35,7 @@
 #include "compute-node/volume/commit_queue.h"
 #include "compute-node/volume/durability_tracker.h"
 #include "compute-node/volume/epoch_guard.h"
+#include "compute-node/volume/growth.h"
 #include "compute-node/volume/held_by_all.h"
 #include "compute-node/volume/log_buffer.h"
 #include "compute-node/volume/lsn_allocator.h"
@@ -70,6 +72,7 @@ struct WriterOptions {
   // A refusal that may pass (no room on disk, no answer to RaiseEpoch) is tried again after this
   // long, a batch that was damaged in flight after a tenth of it.
   absl::Duration retry_interval = absl::Seconds(1);
+  GrowthOptions growth;
 };
 
 // A picture for status, metrics and segment choice.
@@ -102,6 +105,8 @@ struct WriterProgress {
   uint64_t retained_bytes = 0;
   uint64_t waits = 0;
   bool is_fenced = false;
+  std::string growth;            // what a growth waits for; empty when none is under way
+  uint64_t missing_members = 0;  // of added groups: their segment is still to be made
   std::vector<PgProgress> pgs;
 
   // LSNs that lie between a segment's SCL and `last_lsn` of its protection group, the gap that
@@ -113,25 +118,26 @@ struct WriterCounters {                            // since start
   uint64_t batches = 0, heartbeats = 0;            // sealed, once for all members
   uint64_t sends = 0, sent_bytes = 0;              // to members
   uint64_t proofs = 0, proof_rounds = 0;           // WhenCurrent asked for; rounds of probes
+  uint64_t growths = 0, added_groups = 0;          // steps, and what they added
 };
 
 // Duties. Order: send to one member in the order given.
 struct WriterOutput {
   using Send = BatchSend;
+  // Answered with EpochRaised. The member may be of a group that is only being added: `node` says
+  // where it lives.
   struct RaiseEpoch {
     MemberAddress member;
+    std::string node;
     protocol::RaiseEpochRequest request;
   };
   struct Probe {
     MemberAddress member;
     protocol::EpochProbe probe;
   };
-  // A candidate's segment is to be made; asked for again until it is seen (SegmentSeen).
-  struct CreateSegment {
-    MemberAddress member;
-    std::string node;
-    protocol::CreateSegmentRequest request;
-  };
+  // The segment of a candidate, or of a group's first members: SegmentCreated tells what came of
+  // it.
+  using CreateSegment = Growth::CreateSegment;
   // A segment that counts no more is to be dropped: SegmentDropped tells what came of it.
   struct DropSegment {
     std::string node;
@@ -152,7 +158,11 @@ class Writer {
   Writer(RecoveredVolume volume, WriterOptions options);
 
   // --- appending
-  absl::Status CheckAppend(uint64_t bytes, const std::vector<PageNo>& pages) const;
+  // See PageVolume::CheckAppend. A page beyond the end makes the volume grow.
+  absl::Status CheckAppend(uint64_t bytes, const std::vector<PageNo>& pages);
+  // Whether the volume holds the page, as CheckAppend says it, and nothing else.
+  absl::Status CheckPage(PageNo page) const { return growth_.Check(page, geometry()); }
+  bool grows() const { return growth_.phase() != Growth::Phase::kIdle; }
   struct Appended {
     Lsn first_lsn;
     Lsn commit_lsn;  // the i-th change got LSN first_lsn + i; the last is the CPL
@@ -181,6 +191,10 @@ class Writer {
   void MemberDown(MemberAddress member);
   void EpochRaised(MemberAddress member, const absl::StatusOr<protocol::SegmentStatus>& reply);
   void Acked(MemberAddress member, const protocol::AppendAck& ack);
+  void SegmentCreated(MemberAddress member, const absl::StatusOr<protocol::SegmentStatus>& reply);
+  // The member's node shows other segments of the volume, but not this one. True: nothing was ever
+  // acknowledged by it, and it is made; false: it was lost, a person must look.
+  bool SegmentMissing(MemberAddress member);
 
   // --- members that change (membership_changer.h has the errors)
   // `to`: what the candidate's node says of itself. UNAVAILABLE too while it has to drop a segment
@@ -204,6 +218,12 @@ class Writer {
   WriterOutput TakeOutput();
 
   // --- queries
+  // Both grow: a call of any input may add groups, whose members count from then on. Members that
+  // answered meanwhile are taken for up; the driver says MemberDown of those that are not.
+  const volume::Geometry& geometry() const { return volume_.descriptor.geometry; }
+  const std::vector<volume::Membership>& memberships() const {
+    return volume_.memberships;
+  }  // by PG
   Lsn head() const;
   Lsn vdl() const;
   bool is_fenced() const;
@@ -259,6 +279,9 @@ class Writer {
   void AskMembersBehind();
   void TakeProbes();
   bool MayProve(MemberAddress member) const;
+  void HearOfGroups(MemberAddress member, const protocol::SegmentStatus& status);
+  void PursueGrowth();
+  void AddGroups(Growth::Done done);
 
   RecoveredVolume volume_;
   WriterOptions options_;
@@ -268,6 +291,7 @@ class Writer {
   LsnAllocator lsns_;
   LogBuffer buffer_;
   Shipper shipper_;
+  Growth growth_;
   MemberSessions sessions_;
   std::vector<AckTracker> acks_;                     // by PG
   std::vector<HeldByAll> held_by_all_;               // by PG

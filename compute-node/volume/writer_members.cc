@@ -8,6 +8,7 @@ namespace sextant::compute {
 
 void Writer::MemberUp(MemberAddress member, const protocol::SegmentStatus& status) {
   if (is_fenced_ || NodeAt(member).empty()) return;
+  growth_.Found(member);
   Obey(member, sessions_.Up(member, status), &status);
   Told(member, status);
 }
@@ -20,13 +21,18 @@ void Writer::MemberDown(MemberAddress member) {
 
 void Writer::EpochRaised(MemberAddress member,
                          const absl::StatusOr<protocol::SegmentStatus>& reply) {
-  if (is_fenced_ || NodeAt(member).empty()) return;
-  Obey(member, sessions_.EpochRaised(member, reply, now_), reply.ok() ? &*reply : nullptr);
-  if (reply.ok()) Told(member, *reply);
+  if (is_fenced_) return;
+  growth_.EpochRaised(member, reply, volume_);
+  if (!NodeAt(member).empty()) {
+    Obey(member, sessions_.EpochRaised(member, reply, now_), reply.ok() ? &*reply : nullptr);
+    if (reply.ok()) Told(member, *reply);
+  }
+  PursueGrowth();
 }
 
 void Writer::Obey(MemberAddress member, MemberSessions::Verdict verdict,
                   const protocol::SegmentStatus* status) {
+  if (status != nullptr) HearOfGroups(member, *status);
   switch (verdict) {
     case MemberSessions::Verdict::kIgnore:
       return;
@@ -61,6 +67,7 @@ void Writer::RaiseEpochOf(MemberAddress member) {
 void Writer::SendClaim(MemberAddress member) {
   output_.raise_epochs.push_back(
       {member,
+       NodeAt(member),
        {.segment = {volume_.descriptor.volume, member.pg},
         .epoch = volume_.epoch,
         .writer = volume_.writer,
@@ -140,7 +147,9 @@ WriterProgress Writer::Progress() const {
                           .unacked_bytes = buffer_.unacked_bytes(),
                           .retained_bytes = shipper_.retained_bytes(),
                           .waits = commits_.size(),
-                          .is_fenced = is_fenced_};
+                          .is_fenced = is_fenced_,
+                          .growth = growth_.Describe(),
+                          .missing_members = growth_.missing_members()};
   for (size_t i = 0; i < acks_.size(); ++i) {
     const PgId pg(static_cast<uint32_t>(i));
     PgProgress& group = progress.pgs.emplace_back();

@@ -138,6 +138,7 @@ void Writer::CountByNewSets(PgId pg) {
       shipper_.Join(member);
     }
   }
+  volume_.memberships[pg.value()] = changer.newest();
   sessions_.SetMembership(pg, changer.in_effect().epoch);
   if (pg == kGuardPg) guard_.SetSets(sets);
   if (acks_[pg.value()].SetSets(sets)) PgclRose(pg);

@@ -87,7 +87,9 @@ TEST(Writer, BatchesFillWhileTwoAreInFlight) {
 TEST(Writer, RefusesWhatItCannotTake) {
   RecoveredVolume volume = OpenVolume();
   volume.lal = 10;
-  WriterRig rig({.max_unacked_bytes = 1000, .max_mtr_bytes = 5000}, volume);
+  WriterRig rig(
+      {.max_unacked_bytes = 1000, .max_mtr_bytes = 5000, .growth = {.max_volume_bytes = 512 * 20}},
+      volume);
   rig.AllUp();
   const auto check = [&rig](uint64_t bytes, uint64_t page) {
     return rig.writer.CheckAppend(bytes, {PageNo(page)}).code();

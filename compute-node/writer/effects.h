@@ -23,6 +23,9 @@ class WriterVolume::Effects {
   void Release(WaitTable::Wait wait, absl::Status status) {
     releases_.push_back({std::move(wait), std::move(status)});
   }
+  void Answer(PageVolume::DurableCallback done, absl::Status status) {
+    answers_.push_back({std::move(done), std::move(status)});
+  }
   void Perform(Opening::Duty duty) { duties_.push_back(std::move(duty)); }
   void AskForMembers(NodeIndex node, uint64_t connection) { asks_.push_back({node, connection}); }
   void Announce(VolumePhase phase) { phases_.push_back(phase); }
@@ -38,6 +41,7 @@ class WriterVolume::Effects {
     for (const WriterOutput::RaiseEpoch& raise : raises_) volume_.PerformRaise(raise);
     for (const WriterOutput::CreateSegment& create : creates_) volume_.PerformCreate(create);
     for (const WriterOutput::DropSegment& drop : drops_) volume_.PerformDrop(drop);
+    for (auto& [done, status] : answers_) done(std::move(status));
     for (const auto& [node, connection] : asks_) volume_.AskForMembers(node, connection);
     for (VolumePhase phase : phases_) {
       if (volume_.on_phase_) volume_.on_phase_(phase);
@@ -69,6 +73,7 @@ class WriterVolume::Effects {
   std::vector<WriterOutput::RaiseEpoch> raises_;
   std::vector<WriterOutput::CreateSegment> creates_;
   std::vector<WriterOutput::DropSegment> drops_;
+  std::vector<std::pair<PageVolume::DurableCallback, absl::Status>> answers_;
   std::vector<std::pair<NodeIndex, uint64_t>> asks_;
   std::vector<VolumePhase> phases_;
 };

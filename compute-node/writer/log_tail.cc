@@ -57,9 +57,10 @@ void LogTail::WaitForMore(absl::Duration wait) {
 
 absl::StatusOr<std::vector<log::RedoRecord>> LogTail::FromSegments() {
   const Lsn through = volume_.vdl();
-  if (pieces_.empty()) {
-    pieces_.resize(volume_.geometry().pg_count);
-    for (Piece& piece : pieces_) piece.read_through = position_;
+  // Asked after VDL: what is durable lies in groups that exist by now. Nothing of a group that was
+  // added since the last time has been returned yet.
+  while (pieces_.size() < volume_.geometry().pg_count) {
+    pieces_.emplace_back().read_through = position_;
   }
   std::vector<log::RedoRecord> merged;
   while (true) {

@@ -16,10 +16,6 @@ absl::Status CheckEdits(const std::vector<PageEdit>& edits, const volume::Geomet
   std::vector<PageNo> pages;
   for (const PageEdit& edit : edits) {
     pages.push_back(edit.page);
-    if (!geometry.Contains(edit.page)) {
-      return absl::OutOfRangeError(Text("page ", edit.page, " is beyond the volume's end, ",
-                                        geometry.PageCount(), " pages"));
-    }
     if (edit.is_image && edit.image.size() != geometry.page_bytes) {
       return absl::InvalidArgumentError(
           Text("an image of ", edit.image.size(), " bytes for a page of ", geometry.page_bytes));
@@ -63,12 +59,22 @@ class PendingAppend : public std::enable_shared_from_this<PendingAppend> {
         head_before_(volume->head()),
         bases_(edits_.size()) {}
 
+  // Pages beyond the volume's end make it grow first.
   void Start() {
+    const auto pages = Pages();
+    volume_.WhenGrown(*std::max_element(pages.begin(), pages.end()), timeout_,
+                      [self = shared_from_this()](absl::Status grown) {
+                        if (!grown.ok()) return self->Finish(std::move(grown));
+                        self->ReadThenAppend();
+                      });
+  }
+
+ private:
+  void ReadThenAppend() {
     if (volume_.HasHeads(Pages())) return AskForTicket();
     ReadBases([self = shared_from_this()] { self->AskForTicket(); });
   }
 
- private:
   std::vector<PageNo> Pages() const {
     std::vector<PageNo> pages;
     for (const PageEdit& edit : edits_) pages.push_back(edit.page);

@@ -144,6 +144,7 @@ void WriterVolume::Tick() {
     if (writer_) {
       writer_->Tick(now);
       MoveReadPointGrace();
+      ReleaseGrown(&effects);
     } else {
       opening_->Tick(now);
       if (opening_->phase() != Opening::Phase::kFailed && now >= next_report_) {
@@ -171,6 +172,7 @@ void WriterVolume::MoveReadPointGrace() {
 void WriterVolume::Settle(Effects* effects) {
   if (!writer_) FollowOpening(effects);
   if (!writer_) return;
+  FollowGrowth(effects);
   WriterOutput output = writer_->TakeOutput();
   for (WriterOutput::Send& send : output.sends) {
     const std::optional<NodeIndex> node = NodeOf(send.member);
@@ -232,6 +234,7 @@ absl::Status WriterVolume::BecomeOpen(const RecoveredVolume& recovered) {
     }
   }
   writer_ = std::make_unique<Writer>(recovered, options_.writer);
+  pg_count_.store(writer_->geometry().pg_count, std::memory_order_release);
   writer_->Tick(opened_at_);
   MoveReadPointGrace();
   head_.store(writer_->head().value(), std::memory_order_release);
@@ -289,9 +292,14 @@ void WriterVolume::Shutdown() {
   timers_.Shutdown();
   reads_.Shutdown();
   std::vector<WaitTable::Wait> waits;
+  std::vector<GrowthWaits::Wait> growth_waits;
   {
     std::lock_guard lock(mutex_);
     waits = waits_.TakeAll();
+    growth_waits = growth_waits_.Take([](const GrowthWaits::Wait&) { return true; });
+  }
+  for (GrowthWaits::Wait& wait : growth_waits) {
+    wait.done(absl::UnavailableError("this node is shutting down"));
   }
   for (WaitTable::Wait& wait : waits) {
     wait.done(absl::UnavailableError(
@@ -314,9 +322,12 @@ VolumeStatus WriterVolume::status() const {
     return status;
   }
   status.opening_time = opened_at_ - started_at_;
-  status.geometry = recovered_->descriptor.geometry;
+  status.geometry = writer_->geometry();
   status.progress = writer_->Progress();
   for (const PgProgress& pg : status.progress.pgs) status.memberships.push_back(pg.membership);
+  if (error_.ok() && !is_shut_down_ && !status.progress.growth.empty()) {
+    status.detail = status.progress.growth;
+  }
   status.counters = writer_->counters();
   return status;
 }
@@ -333,8 +344,8 @@ VolumeId WriterVolume::volume() const {
 
 volume::Geometry WriterVolume::geometry() const {
   std::lock_guard lock(mutex_);
-  if (!recovered_) return volume::Geometry{.pg_count = 0};
-  return recovered_->descriptor.geometry;
+  if (!writer_) return volume::Geometry{.pg_count = 0};
+  return writer_->geometry();
 }
 
 }  // namespace sextant::compute

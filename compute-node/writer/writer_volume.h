@@ -31,6 +31,7 @@
 #include "compute-node/net/timer_queue.h"
 #include "compute-node/volume/page_volume.h"
 #include "compute-node/volume/writer.h"
+#include "compute-node/writer/growth_waits.h"
 #include "compute-node/writer/opening.h"
 #include "compute-node/writer/outbox.h"
 #include "compute-node/writer/redo_ring.h"
@@ -55,6 +56,7 @@ struct WriterVolumeOptions {
   // For metrics; called on any thread, must be quick. May be empty.
   std::function<void(absl::Duration)> on_durable;  // from WhenDurable to its OK
   std::function<void(absl::Duration)> on_fetched;  // a page read from segments
+  std::function<void(absl::Duration)> on_grown;    // protection groups added, one step
 };
 
 enum class VolumePhase { kWaiting, kCreating, kRecovering, kOpen, kFenced, kFailed, kShutDown };
@@ -62,7 +64,7 @@ const char* PhaseName(VolumePhase phase);  // "waiting", "creating", "recovering
 
 struct VolumeStatus {
   VolumePhase phase = VolumePhase::kWaiting;
-  std::string detail;           // what is waited for, or why it failed
+  std::string detail;           // what is waited for, also by a growth, or why it failed
   absl::Status error;           // not OK: kFenced, kFailed
   VolumeId volume;              // {0} while unknown
   absl::Duration opening_time;  // so far, or in all
@@ -133,6 +135,10 @@ class WriterVolume final : public PageVolume, private ReadSource {
   absl::StatusOr<Lsn> Append(std::vector<PageWrite> writes) override;
   void WhenDurable(Lsn lsn, absl::Duration timeout, DurableCallback done) override;
   void WhenCurrent(absl::Duration timeout, DurableCallback done) override;
+  // Calls `done` once: OK when the volume holds the page, which makes it grow if need be (at once
+  // if it already does); OUT_OF_RANGE: it never will; RESOURCE_EXHAUSTED: not within `timeout`;
+  // otherwise as CheckOpen. On any thread; must not block.
+  void WhenGrown(PageNo page, absl::Duration timeout, DurableCallback done);
 
  private:
   class View;
@@ -165,6 +171,9 @@ class WriterVolume final : public PageVolume, private ReadSource {
   void Settle(Effects* effects);
   void FollowOpening(Effects* effects);
   absl::Status BecomeOpen(const RecoveredVolume& recovered);
+  // Takes note of groups that the writer has and this object does not know yet.
+  void FollowGrowth(Effects* effects);
+  void ReleaseGrown(Effects* effects);
   void SetPhase(VolumePhase phase, Effects* effects);
   void Perform(Opening::Duty duty);
   void PerformRaise(const WriterOutput::RaiseEpoch& raise);
@@ -180,6 +189,8 @@ class WriterVolume final : public PageVolume, private ReadSource {
   std::optional<NodeIndex> NodeNamed(const std::string& name) const;
   std::optional<NodeIndex> NodeOf(MemberAddress member) const;
   std::string WhyNotOpen() const;
+  // Only once open; without the mutex.
+  volume::Geometry OpenGeometry() const;
 
   // --- reading and appending (writer_volume_pages.cc)
   absl::StatusOr<ReadGrant> BeginRead(PgId pg, Lsn at) override;
@@ -209,12 +220,16 @@ class WriterVolume final : public PageVolume, private ReadSource {
   std::atomic<VolumePhase> phase_{VolumePhase::kWaiting};
   std::atomic<uint64_t> head_{0};
   std::atomic<uint64_t> vdl_{0};
+  std::atomic<uint32_t> pg_count_{0};  // of recovered_'s geometry, as it has grown since
 
   mutable std::mutex mutex_;  // of all that follows
   std::unique_ptr<Opening> opening_;
   std::unique_ptr<Writer> writer_;
-  // Written before phase_ becomes kOpen, constant from then on.
+  // Written before phase_ becomes kOpen, constant from then on; groups that were added since, and
+  // changes of members, are the writer's to tell.
   std::optional<RecoveredVolume> recovered_;
+  GrowthWaits growth_waits_;
+  Instant grows_since_ = Instant::Max();  // Max: no growth is under way
   absl::Status error_;
   Instant opened_at_;
   WaitTable waits_;

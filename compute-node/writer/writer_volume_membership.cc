@@ -71,19 +71,21 @@ void WriterVolume::PerformCreate(const WriterOutput::CreateSegment& create) {
   nodes_[node->value()]->peer->CreateSegment(
       create.request, kChangeTimeout,
       [this, index = *node,
-       pg = create.member.pg](const absl::StatusOr<protocol::SegmentStatus>& reply) {
-        uint64_t connection = 0;
+       member = create.member](const absl::StatusOr<protocol::SegmentStatus>& reply) {
+        Effects effects(this);
         {
           std::lock_guard lock(mutex_);
-          const Node& node = *nodes_[index.value()];
+          if (is_shut_down_) return;
+          writer_->SegmentCreated(member, reply);
           // Without a stream it is asked when that comes up.
-          if (is_shut_down_ || (reply.ok() && !node.is_up)) return;
-          connection = node.connection;
+          if (!nodes_[index.value()]->is_up) writer_->MemberDown(member);
+          Settle(&effects);
         }
-        if (reply.ok()) return AskForMembers(index, connection);
+        effects.Run();
+        if (reply.ok()) return;
         spdlog::warn("a new member's segment is not made yet{}",
-                     rpc::Fields("storage_node", nodes_[index.value()]->member.node, "pg", pg,
-                                 "error", reply.status()));
+                     rpc::Fields("storage_node", nodes_[index.value()]->member.node, "pg",
+                                 member.pg, "error", reply.status()));
       });
 }
 

@@ -1,5 +1,6 @@
 // WriterVolume and its storage nodes: streams that come and go, acknowledgements, duties carried
 // out.
+#include <algorithm>
 #include <utility>
 
 #include "common/base/check.h"
@@ -124,7 +125,7 @@ void WriterVolume::MembersAnswered(NodeIndex index, uint64_t connection,
       });
       return;
     }
-    std::vector<bool> is_there(recovered_->memberships.size());
+    std::vector<bool> is_there(writer_->memberships().size());
     for (const protocol::SegmentStatus& segment : reply->segments) {
       const PgId pg = segment.segment.pg;
       if (segment.segment.volume != recovered_->descriptor.volume) continue;
@@ -136,6 +137,8 @@ void WriterVolume::MembersAnswered(NodeIndex index, uint64_t connection,
       const auto slot = membership.SlotOf(node.member.node);
       // A candidate's is yet to be made.
       if (is_there[pg] || !slot || !membership.base.Contains(*slot)) continue;
+      const bool is_well = std::ranges::count(is_there, true) > 0;
+      if (is_well && writer_->SegmentMissing({PgId(pg), *slot})) continue;
       spdlog::error("storage node lacks its segment: its data directory was lost or exchanged{}",
                     rpc::Fields("storage_node", node.member.node, "volume",
                                 FormatVolumeId(recovered_->descriptor.volume), "pg", pg));
@@ -147,11 +150,7 @@ void WriterVolume::MembersAnswered(NodeIndex index, uint64_t connection,
 
 void WriterVolume::PerformRaise(const WriterOutput::RaiseEpoch& raise) {
   const MemberAddress member = raise.member;
-  std::optional<NodeIndex> node;
-  {
-    std::lock_guard lock(mutex_);
-    node = NodeOf(member);
-  }
+  const auto node = NodeNamed(raise.node);
   if (!node) return;
   nodes_[node->value()]->peer->RaiseEpoch(
       raise.request, kCallTimeout,

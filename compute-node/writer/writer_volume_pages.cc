@@ -70,7 +70,7 @@ absl::StatusOr<std::unique_ptr<ReadView>> WriterVolume::OpenView(Lsn read_point)
 absl::StatusOr<PageRef> WriterVolume::ReadPage(const ReadView& view, PageNo page) {
   if (PageRef hit = cache_.Get(page, view.read_point())) return hit;
   RETURN_IF_ERROR(CheckOpen());
-  const volume::Geometry& geometry = recovered_->descriptor.geometry;
+  const volume::Geometry geometry = OpenGeometry();
   if (!geometry.Contains(page)) {
     return absl::OutOfRangeError(
         Text("page ", page, " is beyond the volume's end, ", geometry.PageCount(), " pages"));
@@ -80,7 +80,7 @@ absl::StatusOr<PageRef> WriterVolume::ReadPage(const ReadView& view, PageNo page
 
 void WriterVolume::ReadPageAsync(const ReadView& view, PageNo page, VolumeReads::Done done) {
   if (absl::Status open = CheckOpen(); !open.ok()) return done(std::move(open));
-  const volume::Geometry& geometry = recovered_->descriptor.geometry;
+  const volume::Geometry geometry = OpenGeometry();
   if (!geometry.Contains(page)) {
     return done(absl::OutOfRangeError(
         Text("page ", page, " is beyond the volume's end, ", geometry.PageCount(), " pages")));
@@ -90,7 +90,7 @@ void WriterVolume::ReadPageAsync(const ReadView& view, PageNo page, VolumeReads:
 
 void WriterVolume::Prefetch(const ReadView& view, const std::vector<PageNo>& pages) {
   if (phase_.load(std::memory_order_acquire) != VolumePhase::kOpen) return;
-  const volume::Geometry& geometry = recovered_->descriptor.geometry;
+  const volume::Geometry geometry = OpenGeometry();
   std::map<PgId, std::vector<PageNo>> by_pg;
   for (PageNo page : pages) {
     if (geometry.Contains(page)) by_pg[geometry.PgOf(page)].push_back(page);
@@ -142,6 +142,7 @@ void WriterVolume::Fetched(absl::Duration latency) {
 absl::Status WriterVolume::CheckAppend(uint64_t bytes, const std::vector<PageNo>& pages) const {
   RETURN_IF_ERROR(CheckOpen());
   std::lock_guard lock(mutex_);
+  // What a growth asks for leaves with the next tick.
   return writer_->CheckAppend(bytes, pages);
 }
 

@@ -153,6 +153,10 @@ class Segment {
   SegmentOutput TakeOutput();
 
   // --- queries
+  // OK: this segment is what the request asks for. It was made by an equal one; or it holds no
+  // record and never did, so that it may serve the growth that asks, whichever growth left it
+  // behind: the claim that follows brings geometry and members. ABORTED otherwise.
+  absl::Status CheckCreate(const protocol::CreateSegmentRequest& request) const;
   // In the order asked for. `base_lsns`: the LSN of the version (at or below the read point) that
   // the caller holds of each page, Lsn{0} for none; a plan then leaves out what that version
   // contains, which spares a page of many records a long plan. Empty: the caller holds none.

@@ -132,6 +132,26 @@ absl::StatusOr<PageCopyPlan> Segment::PlanPageCopy(const protocol::CopyPagesRequ
   return plan;
 }
 
+absl::Status Segment::CheckCreate(const protocol::CreateSegmentRequest& request) const {
+  // Asked again: it may have learnt of later members and groups since.
+  const volume::Descriptor& known = state_.descriptor;
+  const bool is_known = request.descriptor == known ||
+                        request.descriptor.geometry.epoch < known.geometry.epoch;
+  const bool is_member = request.membership == state_.membership ||
+                         request.membership.epoch < state_.membership.epoch;
+  if (is_known && is_member && request.slot == state_.slot) return absl::OkStatus();
+  const bool never_held_any =
+      !is_log_damaged_ && log_.scl() == Lsn() && highest_stored_ == Lsn() && !HasGap();
+  if (!never_held_any || request.slot != state_.slot) {
+    return absl::AbortedError(Text(Name(), " exists, of another geometry or membership, in slot ",
+                                   int{state_.slot}, " and with its last record at lsn ",
+                                   log_.scl()));
+  }
+  const absl::Status fits = view_.Check(request.descriptor, request.membership);
+  if (fits.ok()) return fits;
+  return absl::AbortedError(Text(Name(), " exists and does not fit: ", View(fits.message())));
+}
+
 protocol::SegmentStatus Segment::Status() const {
   return {.segment = state_.segment,
           .incarnation = state_.incarnation,

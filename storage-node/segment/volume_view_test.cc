@@ -94,6 +94,25 @@ TEST_F(VolumeViewTest, BatchesOfANewerMembershipWaitForItAndOlderOnesAreTaken) {
   EXPECT_OK(rig_.acks[0].ack.status) << "sealed before the change, sent after it";
 }
 
+TEST_F(VolumeViewTest, AnEmptySegmentServesAnotherGrowthAndAUsedOneDoesNot) {
+  const protocol::CreateSegmentRequest same{state_.descriptor, state_.segment.pg, state_.membership,
+                                            state_.slot};
+  protocol::CreateSegmentRequest larger = same;
+  larger.descriptor = Grown(state_.descriptor, 3);
+  protocol::CreateSegmentRequest moved = larger;
+  moved.slot = static_cast<quorum::Slot>((state_.slot + 1) % quorum::kMembers);
+  protocol::CreateSegmentRequest other = larger;
+  other.descriptor.geometry.page_bytes *= 2;
+  EXPECT_OK(rig_.segment().CheckCreate(same));
+  EXPECT_OK(rig_.segment().CheckCreate(larger));
+  EXPECT_THAT(rig_.segment().CheckCreate(moved), StatusIs(absl::StatusCode::kAborted));
+  EXPECT_THAT(rig_.segment().CheckCreate(other), StatusIs(absl::StatusCode::kAborted));
+  rig_.Send(Batch({Redo(1, 0)}));
+  rig_.Settle();
+  EXPECT_OK(rig_.segment().CheckCreate(same));
+  EXPECT_THAT(rig_.segment().CheckCreate(larger), StatusIs(absl::StatusCode::kAborted));
+}
+
 TEST_F(VolumeViewTest, AReplacedSegmentTakesNoPart) {
   const quorum::Slot own = state_.slot;
   protocol::RaiseEpochRequest claim = Raise(1, 1);

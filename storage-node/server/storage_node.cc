@@ -308,16 +308,8 @@ absl::StatusOr<protocol::SegmentStatus> StorageNodeImpl::CreateSegment(
   const SegmentId id{request.descriptor.volume, request.pg};
   if (SegmentSlot* slot = Find(id)) {
     std::lock_guard<std::mutex> lock(slot->mutex);
-    const SegmentState& state = slot->segment.state();
-    // Asked again: it may have learnt of later members since.
-    const bool is_known_later = state.membership.epoch > request.membership.epoch;
-    if (state.descriptor == request.descriptor && state.slot == request.slot &&
-        (is_known_later || state.membership == request.membership)) {
-      return slot->segment.Status();
-    }
-    return absl::AbortedError(Text("storage node ", options_.node, " has a segment ",
-                                   FormatVolumeId(id.volume), "/", id.pg,
-                                   " of another geometry or membership"));
+    RETURN_IF_ERROR(slot->segment.CheckCreate(request));
+    return slot->segment.Status();
   }
   SegmentState state{.segment = id,
                      .incarnation = DrawIncarnation(),

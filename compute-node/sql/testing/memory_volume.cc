@@ -76,7 +76,7 @@ absl::Status MemoryVolume::CheckAppend(uint64_t, const std::vector<PageNo>& page
   std::lock_guard lock(mutex_);
   RETURN_IF_ERROR(check_error_);
   for (const PageNo page : pages) {
-    if (page.value() >= options_.pages) return absl::OutOfRangeError("beyond the volume's end");
+    if (page.value() >= options_.pages) return absl::OutOfRangeError("the volume is full");
   }
   return absl::OkStatus();
 }

@@ -1,0 +1,267 @@
+// Stories of growth: a writer over scripted members adds groups, step by step, and is stopped in
+// between.
+#include "compute-node/volume/growth.h"
+
+#include "common/testing/status_matchers.h"
+#include "compute-node/volume/discovery.h"
+#include "compute-node/volume/writer_testing.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace sextant::compute {
+namespace {
+
+using sextant::testing::StatusIs;
+using testing::At;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using testing::kTestEpoch;
+using testing::kTestVolume;
+using testing::kTestWriter;
+using testing::OpenVolume;
+using testing::Ready;
+using ::testing::SizeIs;
+using testing::WriterRig;
+
+// The volume has two groups of ten pages; page 20 is the first of a third.
+class GrowthStory : public ::testing::Test {
+ protected:
+  explicit GrowthStory(WriterOptions options = {}) : rig_(std::move(options)) { rig_.AllUp(); }
+
+  absl::Status Check(uint64_t page) {
+    absl::Status status = rig_.writer.CheckAppend(10, {PageNo(page)});
+    Collect();
+    return status;
+  }
+  void Collect() {
+    WriterOutput out = rig_.writer.TakeOutput();
+    for (auto& create : out.creates) creates_.push_back(std::move(create));
+    for (auto& raise : out.raise_epochs) rig_.raises.push_back(std::move(raise));
+    for (auto& send : out.sends) rig_.sends.push_back(std::move(send));
+  }
+  // What the member of a new group says: made by `create`, not claimed yet.
+  static protocol::SegmentStatus Made(const WriterOutput::CreateSegment& create) {
+    return {
+        .segment = {kTestVolume, create.member.pg},
+        .incarnation = IncarnationId(1000u + 10 * create.member.pg.value() + create.member.slot),
+        .descriptor = create.request.descriptor,
+        .membership = create.request.membership,
+        .slot = create.member.slot};
+  }
+  static protocol::SegmentStatus Claimed(const WriterOutput::RaiseEpoch& raise) {
+    protocol::SegmentStatus status = Ready(raise.member, 0);
+    if (raise.member.pg == PgId(0)) status.scl = Lsn(40);
+    if (raise.member.pg.value() > 1) {
+      status.incarnation = IncarnationId(1000u + 10 * raise.member.pg.value() + raise.member.slot);
+    }
+    status.descriptor = *raise.request.descriptor;
+    return status;
+  }
+  // Carries out what is asked for on slots below `slots`, once; the rest is lost.
+  void CreateOn(int slots) {
+    for (const auto& create : std::exchange(creates_, {})) {
+      if (create.member.slot < slots) rig_.writer.SegmentCreated(create.member, Made(create));
+    }
+    Collect();
+  }
+  void RaiseOn(int slots) {
+    for (const auto& raise : std::exchange(rig_.raises, {})) {
+      if (raise.member.slot < slots) rig_.writer.EpochRaised(raise.member, Claimed(raise));
+    }
+    Collect();
+  }
+  uint32_t groups() const { return rig_.writer.geometry().pg_count; }
+
+  WriterRig rig_;
+  std::vector<WriterOutput::CreateSegment> creates_;
+};
+
+TEST_F(GrowthStory, AGroupIsMadeThenClaimedThenKnownThenUsed) {
+  EXPECT_THAT(Check(20), StatusIs(absl::StatusCode::kResourceExhausted));
+  ASSERT_THAT(creates_, SizeIs(6));
+  EXPECT_EQ(creates_[3].node, "az2-b");
+  EXPECT_EQ(creates_[3].request.pg, PgId(2));
+  EXPECT_EQ(creates_[3].request.descriptor.geometry, OpenVolume().descriptor.geometry.Grown(3));
+  CreateOn(6);
+  ASSERT_THAT(rig_.raises, SizeIs(6));
+  EXPECT_EQ(rig_.raises[0].request.segment.pg, PgId(2));
+  RaiseOn(6);
+  EXPECT_EQ(groups(), 2u) << "nobody knows of it yet";
+  ASSERT_THAT(rig_.raises, SizeIs(6));
+  for (const auto& raise : rig_.raises) {
+    EXPECT_EQ(raise.member.pg, PgId(0)) << "other groups are not asked, however many there are";
+  }
+  RaiseOn(3);
+  EXPECT_EQ(groups(), 2u);
+  EXPECT_THAT(Check(20), StatusIs(absl::StatusCode::kResourceExhausted));
+  rig_.Tick(2000);
+  Collect();
+  RaiseOn(6);
+  ASSERT_EQ(groups(), 3u);
+  EXPECT_EQ(rig_.writer.geometry().epoch, GeometryEpoch(2));
+  EXPECT_OK(Check(20));
+
+  const Lsn commit = rig_.Append({20});
+  EXPECT_THAT(rig_.SentTo(At(2, 5)), SizeIs(1)) << "members that answered are up at once";
+  rig_.AckBy(2, {0, 1, 2}, commit.value());
+  EXPECT_LT(rig_.writer.vdl(), commit);
+  rig_.AckBy(2, {3}, commit.value());
+  EXPECT_EQ(rig_.writer.vdl(), commit);
+  EXPECT_EQ(rig_.writer.counters().added_groups, 1u);
+  EXPECT_THAT(rig_.writer.Progress().growth, IsEmpty());
+}
+
+TEST_F(GrowthStory, FourOfSixAreEnoughAndTheRestArePursued) {
+  EXPECT_THAT(Check(20), StatusIs(absl::StatusCode::kResourceExhausted));
+  CreateOn(4);
+  RaiseOn(4);
+  RaiseOn(4);
+  ASSERT_EQ(groups(), 3u);
+  EXPECT_EQ(rig_.writer.Progress().missing_members, 2u);
+  EXPECT_EQ(rig_.State(At(2, 5)), MemberState::kDown);
+  creates_.clear();
+  rig_.writer.Tick(Instant::FromNanos(60'000'000'000));
+  Collect();
+  ASSERT_THAT(creates_, SizeIs(2));
+  CreateOn(6);
+  EXPECT_EQ(rig_.writer.Progress().missing_members, 0u);
+  RaiseOn(6);
+  EXPECT_EQ(rig_.State(At(2, 5)), MemberState::kStreaming);
+}
+
+TEST_F(GrowthStory, ThreeOfSixAreNotEnough) {
+  EXPECT_THAT(Check(20), StatusIs(absl::StatusCode::kResourceExhausted));
+  CreateOn(3);
+  RaiseOn(3);
+  EXPECT_THAT(rig_.raises, IsEmpty()) << "group 0 must not hear of a group that may be lost";
+  EXPECT_THAT(rig_.writer.Progress().growth, HasSubstr("adding pg 2"));
+}
+
+TEST_F(GrowthStory, GrowsAheadOfTheWrites) {
+  rig_.Append({16});
+  Collect();
+  EXPECT_THAT(creates_, IsEmpty());
+  const auto appended = rig_.writer.Append({{.page = PageNo(18), .payload = "x"}});
+  EXPECT_GT(appended.commit_lsn, Lsn());
+  Collect();
+  EXPECT_THAT(creates_, SizeIs(6)) << "page 18 is in the last quarter of the last group";
+}
+
+TEST_F(GrowthStory, SeveralGroupsInOneStep) {
+  EXPECT_THAT(Check(55), StatusIs(absl::StatusCode::kResourceExhausted));
+  EXPECT_THAT(creates_, SizeIs(24));
+  CreateOn(6);
+  RaiseOn(6);
+  RaiseOn(6);
+  EXPECT_EQ(groups(), 6u);
+  EXPECT_EQ(rig_.writer.geometry().epoch, GeometryEpoch(5)) << "one for every group";
+  EXPECT_EQ(rig_.writer.counters().growths, 1u);
+}
+
+TEST_F(GrowthStory, RefusalsOfThreeMembersMakeItImpossible) {
+  EXPECT_THAT(Check(20), StatusIs(absl::StatusCode::kResourceExhausted));
+  for (int slot = 0; slot < 3; ++slot) {
+    rig_.writer.SegmentCreated(At(2, slot), absl::AbortedError("another segment is here"));
+  }
+  EXPECT_THAT(Check(20), StatusIs(absl::StatusCode::kOutOfRange, HasSubstr("another segment")));
+  EXPECT_OK(Check(19));
+}
+
+TEST_F(GrowthStory, AFencedWriterAddsNothing) {
+  EXPECT_THAT(Check(20), StatusIs(absl::StatusCode::kResourceExhausted));
+  rig_.Ack(At(0, 1), 40, absl::FailedPreconditionError("fenced"), kTestEpoch.Next());
+  ASSERT_TRUE(rig_.writer.is_fenced());
+  CreateOn(6);
+  rig_.writer.Tick(Instant::FromNanos(60'000'000'000));
+  Collect();
+  EXPECT_THAT(creates_, IsEmpty());
+  EXPECT_THAT(rig_.raises, IsEmpty());
+}
+
+TEST_F(GrowthStory, FinishesWhatAnotherWriterLeft) {
+  protocol::SegmentStatus status = Ready(At(0, 4), 40);
+  status.descriptor.geometry = status.descriptor.geometry.Grown(4);
+  rig_.writer.MemberUp(At(0, 4), status);
+  rig_.Tick(1);
+  Collect();
+  rig_.writer.Tick(Instant::FromNanos(2'000'000'000));
+  Collect();
+  ASSERT_FALSE(creates_.empty());
+  CreateOn(6);
+  RaiseOn(6);
+  RaiseOn(6);
+  EXPECT_EQ(groups(), 4u);
+}
+
+TEST_F(GrowthStory, ASegmentThatWasNeverMadeIsMadeOnlyWhereNothingCanBeLost) {
+  EXPECT_FALSE(rig_.writer.SegmentMissing(At(1, 3))) << "the group holds records";
+  EXPECT_THAT(Check(20), StatusIs(absl::StatusCode::kResourceExhausted));
+  CreateOn(5);
+  RaiseOn(5);
+  RaiseOn(5);
+  ASSERT_EQ(groups(), 3u);
+  EXPECT_TRUE(rig_.writer.SegmentMissing(At(2, 5)));
+  EXPECT_FALSE(rig_.writer.SegmentMissing(At(2, 4))) << "it was there";
+}
+
+class LimitedGrowthStory : public GrowthStory {
+ protected:
+  LimitedGrowthStory() : GrowthStory({.growth = {.max_volume_bytes = 512 * 30}}) {}
+};
+
+TEST_F(LimitedGrowthStory, StopsAtTheLimit) {
+  EXPECT_THAT(Check(30), StatusIs(absl::StatusCode::kOutOfRange, HasSubstr("max-volume-bytes")));
+  EXPECT_THAT(creates_, IsEmpty());
+  EXPECT_THAT(Check(29), StatusIs(absl::StatusCode::kResourceExhausted));
+}
+
+TEST(MembershipOfNewGroup, IsTheLastOnesWithChangesDone) {
+  const volume::Membership last = OpenVolume().memberships[1];
+  EXPECT_EQ(MembershipOfNewGroup(last), last);
+  const auto changing = volume::BeginChange(last, 2, {"az2-c", "az2"});
+  ASSERT_OK(changing);
+  const volume::Membership next = MembershipOfNewGroup(*changing);
+  EXPECT_EQ(next.epoch, changing->epoch);
+  EXPECT_THAT(next.changes, IsEmpty());
+  EXPECT_TRUE(next.SlotOf("az2-c").has_value());
+  EXPECT_FALSE(next.SlotOf("az2-a").has_value());
+  EXPECT_OK(volume::ValidateMembership(next));
+}
+
+// --- what recovery finds after a crash in each step
+
+class GrownDiscovery : public ::testing::Test {
+ protected:
+  // Slot `slot`'s node, with groups 0 and 1 and perhaps a third; it believes in `believes` groups.
+  void Answer(int slot, uint32_t believes, bool has_third) {
+    protocol::NodeStatus status;
+    for (uint32_t pg = 0; pg < (has_third ? 3u : 2u); ++pg) {
+      protocol::SegmentStatus segment = Ready(At(pg, slot), 0);
+      segment.descriptor.geometry = segment.descriptor.geometry.Grown(pg == 0 ? believes : 3);
+      status.segments.push_back(segment);
+    }
+    discovery_.Answered(OpenVolume().memberships[0].members[slot].node, status);
+  }
+
+  Discovery discovery_{kTestVolume, {"az1-a", "az1-b", "az2-a", "az2-b", "az3-a", "az3-b"}};
+};
+
+TEST_F(GrownDiscovery, LeftoversBeyondGroupZerosGeometryAreIgnored) {
+  for (int slot = 0; slot < 3; ++slot) Answer(slot, 2, true);
+  ASSERT_TRUE(discovery_.IsComplete());
+  EXPECT_EQ(discovery_.Result().descriptor.geometry.pg_count, 2u);
+  EXPECT_THAT(discovery_.Result().memberships, SizeIs(2));
+}
+
+TEST_F(GrownDiscovery, AGeometryOnOneMemberOfGroupZeroIsAdoptedOnceItsGroupsAnswer) {
+  for (int slot = 0; slot < 2; ++slot) Answer(slot, 2, true);
+  Answer(2, 3, false);
+  EXPECT_FALSE(discovery_.IsComplete()) << discovery_.Describe();
+  Answer(3, 2, true);
+  ASSERT_TRUE(discovery_.IsComplete());
+  EXPECT_EQ(discovery_.Result().descriptor.geometry.pg_count, 3u);
+  EXPECT_THAT(discovery_.Result().memberships, SizeIs(3));
+}
+
+}  // namespace
+}  // namespace sextant::compute

@@ -1,0 +1,78 @@
+// The part of Writer (writer.h) that deals with protection groups being added (growth.h).
+#include <utility>
+
+#include "common/base/check.h"
+#include "compute-node/volume/writer.h"
+
+namespace sextant::compute {
+
+void Writer::SegmentCreated(MemberAddress member,
+                            const absl::StatusOr<protocol::SegmentStatus>& reply) {
+  if (is_fenced_) return;
+  growth_.SegmentCreated(member, reply, volume_);
+  // A member's, which was missing, or a candidate's; of a group that is being added nobody counts
+  // yet.
+  if (reply.ok() && !NodeAt(member).empty()) SegmentSeen(NodeAt(member), *reply);
+  PursueGrowth();
+}
+
+// A group that held nothing when this writer opened the volume, and a member that has never
+// answered since: whatever a segment of it ever acknowledged was cut off.
+bool Writer::SegmentMissing(MemberAddress member) {
+  if (volume_.pg_tails[member.pg.value()] > Lsn() || sessions_.WasSeen(member)) return false;
+  if (is_fenced_) return true;
+  growth_.Missing(member);
+  PursueGrowth();
+  return true;
+}
+
+// A growth that its writer did not finish, and that recovery did not see: it is finished, so that
+// it need not be kept in mind.
+void Writer::HearOfGroups(MemberAddress member, const protocol::SegmentStatus& status) {
+  if (member.pg != PgId(0) || status.epoch > volume_.epoch) return;
+  if (status.segment != SegmentId{volume_.descriptor.volume, member.pg}) return;
+  if (status.descriptor.geometry.epoch <= geometry().epoch) return;
+  growth_.Heard(status.descriptor.geometry.pg_count);
+}
+
+void Writer::PursueGrowth() {
+  if (is_fenced_) return;
+  while (std::optional<Growth::Done> done = growth_.TakeDone()) AddGroups(*std::move(done));
+  growth_.Pursue(volume_, now_);
+  Growth::Duties duties = growth_.TakeDuties();
+  for (Growth::CreateSegment& create : duties.creates) {
+    output_.creates.push_back(std::move(create));
+  }
+  for (Growth::RaiseEpoch& raise : duties.raises) {
+    output_.raise_epochs.push_back({raise.member, std::move(raise.node), std::move(raise.request)});
+  }
+}
+
+void Writer::AddGroups(Growth::Done done) {
+  SEXTANT_CHECK(done.descriptor.geometry.pg_count == acks_.size() + done.memberships.size());
+  ++counters_.growths;
+  counters_.added_groups += done.memberships.size();
+  volume_.descriptor = done.descriptor;
+  for (volume::Membership& membership : done.memberships) {
+    const PgId pg(static_cast<uint32_t>(acks_.size()));
+    shipper_.AddGroup();
+    sessions_.AddGroup(membership.epoch);
+    acks_.emplace_back(membership.Sets(), Lsn());
+    held_by_all_.emplace_back(options_.max_member_absence);
+    changers_.emplace_back(membership, Lsn());
+    membership_duties_.emplace_back();
+    durability_.AddGroup();
+    head_tails_.AddGroup();
+    durable_tails_.AddGroup();
+    last_sent_.emplace_back();
+    volume_.pg_tails.emplace_back();
+    volume_.memberships.push_back(std::move(membership));
+    CountByNewSets(pg);
+  }
+  buffer_.Grow(geometry());
+  for (const auto& [member, status] : done.members) {
+    SegmentSeen(NodeAt(member), status);
+  }
+}
+
+}  // namespace sextant::compute
