@@ -27,8 +27,10 @@ void Rebuild::Start(const protocol::SegmentStatus& status, Instant now) {
   backoff_ = absl::ZeroDuration();
 }
 
-// Something else, the writer or a peer's log, closed the gap: what was copied does no harm.
+// Something else, the writer or a peer's log, closed the gap: what was copied does no harm. Or the
+// segment was made anew, without what was copied: another pass must begin at the first page.
 bool Rebuild::IsOver(const protocol::SegmentStatus& status) const {
+  if (status.incarnation != begun_.incarnation) return true;
   return !Gossip::IsLacking(status) || (log_start_.has_value() && status.scl >= *log_start_);
 }
 
@@ -42,7 +44,8 @@ Rebuild::Duty Rebuild::Next(const protocol::SegmentStatus& status,
   if (now < not_before_) return {};
   if (state_ == State::kFinishing) {
     is_busy_ = true;
-    return Finish{.log_start = *log_start_, .read_floor = read_floor_};
+    return Finish{
+        .incarnation = begun_.incarnation, .log_start = *log_start_, .read_floor = read_floor_};
   }
   if (peers.size() != peer_count_) {
     peer_count_ = peers.size();

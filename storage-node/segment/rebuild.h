@@ -17,6 +17,9 @@
 // flushed. Gossip goes on from S. Should the peers' logs have left S behind meanwhile, another pass
 // copies only what changed above S: it is shorter, and so the passes converge.
 //
+// A segment that is dropped and made anew meanwhile (another incarnation) has none of the pages
+// copied so far: the pass ends, and the next one begins with the first page.
+//
 // Invariants: S lies above the SCL that the pass began with; every page given to the shell is of
 // the segment's group, as large as the volume's are, and not newer than the reply says.
 #pragma once
@@ -48,6 +51,7 @@ class Rebuild {
   };
   // All pages are there: flush them, then move the start of the segment's log.
   struct Finish {
+    IncarnationId incarnation;  // of which segment: one made anew since lacks the pages
     Lsn log_start;
     Lsn read_floor;
   };

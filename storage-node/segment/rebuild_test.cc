@@ -166,6 +166,39 @@ TEST_F(RebuildTest, AnEmptySegmentIsMadeWholeFromPagesAndLog) {
   ExpectSamePages(peer_, 30);
 }
 
+TEST_F(RebuildTest, ASegmentMadeAnewInTheMiddleStartsAtTheFirstPage) {
+  Write(30);
+  Send(&peer_, 0);
+  Collect(&peer_, 20);
+  TellVdl(&patient_);
+  rebuild_.Start(patient_.segment().Status(), now_);
+  ASSERT_TRUE(Step(peer_));
+  ASSERT_EQ(rebuild_.progress().pages_copied, 2u);
+  protocol::SegmentStatus anew = patient_.segment().Status();
+  anew.incarnation = IncarnationId(43);
+  EXPECT_TRUE(std::holds_alternative<std::monostate>(rebuild_.Next(anew, kPeers, now_)));
+  EXPECT_FALSE(rebuild_.is_running());
+  rebuild_.Start(anew, now_);
+  const Rebuild::Duty duty = rebuild_.Next(anew, kPeers, now_);
+  ASSERT_TRUE(std::holds_alternative<Rebuild::Ask>(duty));
+  EXPECT_EQ(std::get<Rebuild::Ask>(duty).request.from,
+            PageNo(anew.segment.pg.value() * anew.descriptor.geometry.pages_per_pg));
+  EXPECT_EQ(rebuild_.progress().pages_copied, 0u);
+}
+
+TEST_F(RebuildTest, AFinishedCopyIsNotTheBeginningOfASegmentMadeAnew) {
+  Write(30);
+  Send(&peer_, 0);
+  Collect(&peer_, 20);
+  TellVdl(&patient_);
+  rebuild_.Start(patient_.segment().Status(), now_);
+  ASSERT_TRUE(Step(peer_, 100));
+  protocol::SegmentStatus anew = patient_.segment().Status();
+  anew.incarnation = IncarnationId(43);
+  EXPECT_TRUE(std::holds_alternative<std::monostate>(rebuild_.Next(anew, kPeers, now_)));
+  EXPECT_FALSE(rebuild_.is_running());
+}
+
 TEST_F(RebuildTest, WhatIsWrittenMeanwhileComesAsLog) {
   Write(30);
   Send(&peer_, 0);

@@ -214,8 +214,8 @@ bool GossipRunner::CopyPages(const protocol::SegmentStatus& status, const Rebuil
 
 bool GossipRunner::FinishRebuild(SegmentId segment, const Rebuild::Finish& finish,
                                  Rebuild* rebuild) {
-  const absl::Status status =
-      node_->BeginLogAt(segment, {.lsn = finish.log_start, .read_floor = finish.read_floor});
+  const absl::Status status = node_->BeginLogAt(
+      segment, finish.incarnation, {.lsn = finish.log_start, .read_floor = finish.read_floor});
   rebuild->Finished(status, rpc::SteadyNow());
   const protocol::RebuildProgress progress = rebuild->progress();
   const std::string fields =

@@ -66,7 +66,8 @@ class StorageNodeImpl : public StorageNode {
       const protocol::CopyPagesRequest& request) override;
   absl::Status StorePages(SegmentId segment,
                           const std::vector<protocol::CopyPagesReply::Page>& pages) override;
-  absl::Status BeginLogAt(SegmentId segment, const LogStart& to) override;
+  absl::Status BeginLogAt(SegmentId segment, IncarnationId incarnation,
+                          const LogStart& to) override;
   void SetRebuild(SegmentId segment, std::optional<protocol::RebuildProgress> progress) override;
   std::vector<std::pair<SegmentId, DamagedPage>> TakeDamagedPages() override {
     return book_.TakePages();
@@ -393,9 +394,14 @@ absl::Status StorageNodeImpl::StorePages(SegmentId segment,
   return absl::OkStatus();
 }
 
-absl::Status StorageNodeImpl::BeginLogAt(SegmentId segment, const LogStart& to) {
+absl::Status StorageNodeImpl::BeginLogAt(SegmentId segment, IncarnationId incarnation,
+                                         const LogStart& to) {
   SegmentSlot* slot = Find(segment);
   if (slot == nullptr) return NoSuchSegment(segment);
+  {
+    std::lock_guard<std::mutex> lock(slot->mutex);
+    if (slot->segment.Status().incarnation != incarnation) return NoSuchSegment(segment);
+  }
   RETURN_IF_ERROR(Written(store_->FlushPages()));
   return MoveLogStart(slot, to);
 }

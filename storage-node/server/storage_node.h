@@ -110,7 +110,8 @@ class StorageNode {
   virtual absl::Status StorePages(SegmentId segment,
                                   const std::vector<protocol::CopyPagesReply::Page>& pages) = 0;
   // Flushes page versions, then Segment::MoveLogStart.
-  virtual absl::Status BeginLogAt(SegmentId segment, const LogStart& to) = 0;
+  virtual absl::Status BeginLogAt(SegmentId segment, IncarnationId incarnation,
+                                  const LogStart& to) = 0;
   // What Status() tells of a rebuild; nothing: there is none any more.
   virtual void SetRebuild(SegmentId segment, std::optional<protocol::RebuildProgress> progress) = 0;
   // Stored page versions that reads and scrubbing found damaged, each once.

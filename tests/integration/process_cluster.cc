@@ -18,10 +18,10 @@ class ProcessCluster final : public Cluster {
   }
 
   absl::Status Up() override {
-    RETURN_IF_ERROR(Sextant(is_created_
-                                ? "up"
-                                : Text("up --segment-size ", options_.segment_bytes,
-                                       " --protection-groups ", options_.protection_groups)));
+    RETURN_IF_ERROR(Sextant(is_created_ ? "up"
+                                        : Text("up --segment-size ", options_.segment_bytes,
+                                               " --protection-groups ", options_.protection_groups,
+                                               " --spares ", options_.spares)));
     is_created_ = true;
     ASSIGN_OR_RETURN(cli::ClusterState state, cli::LoadState(options_.directory));
     sql_endpoint_ = state.writer().listen;
