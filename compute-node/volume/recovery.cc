@@ -81,6 +81,7 @@ void Recovery::Rediscover(const volume::Descriptor& larger) {
 
 void Recovery::AskAnew() {
   phase_ = Phase::kDiscover;
+  is_loss_doubted_ = false;
   discovery_ = Discovery(volume_, nodes_, known_);
   book_.Clear();
   duties_.clear();
@@ -233,6 +234,9 @@ void Recovery::AdvanceReadTail() {
     if (tails_[i].IsDone()) continue;
     is_done = false;
     if (tails_[i].HasWitnesses() || !IsEveryMemberFenced(pg)) continue;
+    // Some of the answers may be long past, and their members healed by their peers since: a loss
+    // is reported only when all that were asked anew say the same.
+    if (!std::exchange(is_loss_doubted_, true)) return BeginFence();
     return Fail(absl::DataLossError(
         Text("pg ", pg, ": fewer than ", quorum::kReadQuorum,
              " members are undamaged, so records above LSN ", tails_[i].cursor(),

@@ -175,6 +175,7 @@ class Recovery {
   std::map<MemberAddress, protocol::SegmentStatus> fenced_statuses_;
   Lsn known_vdl_;
   std::vector<TailReader> tails_;  // by PG
+  bool is_loss_doubted_ = false;   // members were asked anew before a loss is reported
   TailAnalysis analysis_;
   std::vector<WriteBack> write_backs_;  // by PG
   std::vector<volume::Truncation> final_truncations_;

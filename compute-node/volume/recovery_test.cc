@@ -308,6 +308,22 @@ TEST_F(RecoveryStory, DamageEverywhereIsReported) {
   EXPECT_THAT(std::string(recovery_.error().message()), HasSubstr("pg 0"));
 }
 
+// Simulator, seed 1556 of c84e1b6: a recovery that waited long counted members as damaged that had
+// healed since, and reported a loss that there was not.
+TEST_F(RecoveryStory, DamageThatHealedWhileItWaitedIsNoLoss) {
+  for (int slot : {0, 1, 2, 3}) members_[slot].is_damaged = true;
+  members_[5].is_up = false;
+  Start();
+  RunTo(Phase::kOpen);
+  ASSERT_EQ(recovery_.phase(), Phase::kReadTail);
+  members_[0].is_damaged = false;
+  members_[5].is_up = true;
+  Tick(absl::Seconds(1));
+  RunTo(Phase::kOpen);
+  ASSERT_EQ(recovery_.phase(), Phase::kOpen) << recovery_.error();
+  EXPECT_EQ(recovery_.result().vdl, Lsn(20));
+}
+
 TEST_F(RecoveryStory, ARecordDamagedOnOneMemberIsReadFromAnother) {
   for (Member& m : members_) m.known_vdl = Lsn(15);
   members_[0].read_error = absl::DataLossError("checksum");

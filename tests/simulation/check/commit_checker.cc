@@ -41,10 +41,21 @@ void CommitChecker::Opened(ComputeNo compute, const compute::RecoveredVolume& vo
       sim_.Violate("I1", "commit ", commit, " was acknowledged and epoch ", volume.epoch,
                    " annulled it");
     }
+    if (commit > volume.vdl) CountPartOfMtr(mtr.first, commit);
     if (mtr.outcome != History::Outcome::kUnknown) continue;
     sim_.Count(is_annulled ? Rare::kUnknownCommitAnnulled : Rare::kUnknownCommitSurvived);
   }
   if (is_annulled_any) sim_.Count(Rare::kRecordsAnnulled);
+}
+
+// Some of it had reached a disk, some had not: recovery had to drop the part.
+void CommitChecker::CountPartOfMtr(Lsn first, Lsn commit) {
+  int held = 0, missing = 0;
+  for (Lsn lsn = first; lsn <= commit; lsn = lsn.Next()) {
+    const PgId pg = facts_.geometry.PgOf(facts_.history.Find(lsn)->page);
+    ++(facts_.index.CountEver(pg, lsn) > 0 ? held : missing);
+  }
+  if (held > 0 && missing > 0) sim_.Count(Rare::kPartOfMtrAnnulled);
 }
 
 void CommitChecker::WriterStepped(ComputeNo compute, const compute::Writer& writer) {

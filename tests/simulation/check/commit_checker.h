@@ -19,6 +19,8 @@ class CommitChecker final : public Checker {
   void WriterStepped(ComputeNo compute, const compute::Writer& writer) override;
 
  private:
+  void CountPartOfMtr(Lsn first, Lsn commit);
+
   std::map<VolumeEpoch, Lsn> vdls_;
 };
 

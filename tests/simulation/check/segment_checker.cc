@@ -12,6 +12,11 @@ bool SegmentChecker::IsAnnulled(const DurableIndex::Copy& copy, Lsn lsn, VolumeE
   return copy.state.has_value() && storage::IsAnnulled(copy.state->truncations, lsn, epoch);
 }
 
+VolumeEpoch SegmentChecker::LastTruncation(const DurableIndex::Copy& copy) {
+  const bool is_none = !copy.state.has_value() || copy.state->truncations.empty();
+  return is_none ? VolumeEpoch() : copy.state->truncations.back().epoch;
+}
+
 void SegmentChecker::Durable(NodeNo node, const storage::StoreWrite& write) {
   for (const storage::LogAppend& append : write.log) {
     const auto header = log::DecodeBatchHeader(*append.batch);
@@ -63,6 +68,12 @@ void SegmentChecker::RaiseAnswered(NodeNo node, const protocol::RaiseEpochReques
     sim_.Violate("I5", "node ", node, " pg ", pg, " answered for epoch ", request.epoch,
                  " before that was durable");
   }
+  // Every claim may count for a quorum. Beyond the budget all disks may be gone, and the volume
+  // new.
+  if (copy.is_wiped && !facts_.is_beyond_budget) {
+    sim_.Violate("I5", "node ", node, " pg ", pg, " answered for epoch ", request.epoch,
+                 " in the place that it had before its disk was lost");
+  }
   Claims& claims = At(node, pg);
   claims.answered = std::max(claims.answered, request.epoch);
   // As of the moment at which the claim was durable: an acknowledgement that left since may say
@@ -93,19 +104,16 @@ void SegmentChecker::Claim(NodeNo node, PgId pg, Lsn scl) {
   if (scl < claims.scl) CheckFall(node, pg, scl);
   const DurableIndex::Copy& copy = facts_.index.At(node, pg);
   claims.scl = scl;
-  claims.epoch = copy.state.has_value() ? copy.state->epoch : VolumeEpoch();
+  claims.truncated = LastTruncation(copy);
   if (scl > Lsn()) Verify(node, pg, scl);
 }
 
 void SegmentChecker::CheckFall(NodeNo node, PgId pg, Lsn scl) {
   const Claims& claims = At(node, pg);
   const DurableIndex::Copy& copy = facts_.index.At(node, pg);
-  if (copy.state.has_value() && copy.state->epoch > claims.epoch) return;
-  // A truncation may come within an epoch: recovery claims first and truncates later.
-  if (copy.state.has_value() && !copy.state->truncations.empty() &&
-      copy.state->truncations.back().epoch == copy.state->epoch) {
-    return;
-  }
+  // It may come within an epoch: recovery claims first and truncates later, or learns of an earlier
+  // recovery's truncation only from another member's answer (seed 3356).
+  if (LastTruncation(copy) > claims.truncated) return;
   sim_.Violate("I3", "node ", node, " pg ", pg, ": SCL fell from ", claims.scl, " to ", scl,
                " with no truncation and no damage");
 }

@@ -29,7 +29,7 @@ class SegmentChecker final : public Checker {
   struct Claims {
     std::vector<Lsn> chain;  // verified, ascending
     Lsn scl;
-    VolumeEpoch epoch;      // of its state when it claimed `scl`
+    VolumeEpoch truncated;  // the last that it knew to have truncated when it claimed `scl`
     uint64_t injuries = 0;  // of its disk when it claimed `scl`
     VolumeEpoch answered;   // highest epoch that it has answered a claim of
   };
@@ -38,6 +38,7 @@ class SegmentChecker final : public Checker {
   // Follows the links from `scl` down to what is verified already.
   void Verify(NodeNo node, PgId pg, Lsn scl);
   void CheckFall(NodeNo node, PgId pg, Lsn scl);
+  static VolumeEpoch LastTruncation(const DurableIndex::Copy& copy);
   bool IsAnnulled(const DurableIndex::Copy& copy, Lsn lsn, VolumeEpoch epoch) const;
 
   std::map<std::pair<NodeNo, PgId>, Claims> claims_;

@@ -98,8 +98,23 @@ void ComputeHost::Settle() {
     }
     done(release.status);
   }
+  CountBehind();
   sim_.observer->WriterStepped(compute_, writer);
   for (const WriterOutput::RaiseEpoch& raise : output.raise_epochs) PerformRaise(raise);
+}
+
+// Once in a writer's life.
+void ComputeHost::CountBehind() {
+  if (running_->was_behind) return;
+  for (uint32_t pg = 0; pg < running_->members.size(); ++pg) {
+    for (size_t slot = 0; slot < running_->members[pg].size(); ++slot) {
+      const auto state =
+          running_->writer->Member({PgId(pg), static_cast<quorum::Slot>(slot)}).state;
+      if (state != compute::MemberState::kBehind) continue;
+      running_->was_behind = true;
+      return sim_.Count(Rare::kMemberBehind);
+    }
+  }
 }
 
 void ComputeHost::FollowOpening() {

@@ -94,6 +94,7 @@ class ComputeHost {
     compute::Recovery::Phase phase = compute::Recovery::Phase::kDiscover;
     VolumeEpoch claimed;
     bool has_failed = false;
+    bool was_behind = false;  // a member was, behind what the writer keeps
     std::map<compute::WaitToken, std::pair<Lsn, DurableDone>> waits;
     compute::WaitToken last_wait;
     std::map<Lsn, int> points;
@@ -104,6 +105,7 @@ class ComputeHost {
   // --- compute_host.cc
   void Tick();
   void Settle();
+  void CountBehind();
   void FollowOpening();
   void FollowRecovery();
   void BecomeOpen();

@@ -40,7 +40,7 @@ constexpr std::array<std::string_view, kRares> kRareNames = {
     "a commit of unknown outcome was annulled",
     "a node found damage at its start",
     "damage was healed by peers",
-    "recovery met a damaged member",
+    "a claim was answered by a damaged member",
     "a loss was reported",
     "gossip filled a hole",
     "a member fell behind what the writer keeps",

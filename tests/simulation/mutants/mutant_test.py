@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Runs a mutant until a seed catches it; fails if none does, or if it cannot be run at all.
+"""Runs a mutant until a seed catches it; fails if none does, or if it cannot be run at all, or if
+the code without the mutant breaks a rule at that seed too: then the seed says nothing of the mutant.
 
   mutant_test.py SIMULATOR MUTANT SEEDS
 """
@@ -16,8 +17,13 @@ def main(simulator, mutant, seeds):
                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     violation = re.search(r"VIOLATION at seed (\d+).*", run.stdout)
     if run.returncode == CAUGHT and violation:
-        print(f"{mutant}: caught by seed {violation.group(1)}\n{violation.group(0)}")
-        return 0
+        seed = violation.group(1)
+        print(f"{mutant}: caught by seed {seed}\n{violation.group(0)}")
+        clean = subprocess.run([simulator, "--seed", seed], stdout=subprocess.PIPE,
+                               stderr=subprocess.STDOUT, text=True, check=False)
+        if clean.returncode != 0:
+            print(f"without {mutant} seed {seed} fails as well:\n{clean.stdout[-2000:]}")
+        return clean.returncode
     print(f"{mutant}: survived {seeds} seeds, or did not run (status {run.returncode}):\n{run.stdout[-2000:]}")
     return 1
 

@@ -197,6 +197,7 @@ void StorageHost::DeliverRaise(storage::SegmentOutput::EpochReply reply) {
   const auto request = running_->raise_requests.extract(reply.to);
   if (answer.empty()) return;
   if (absl::IsResourceExhausted(reply.reply.status())) sim_.Count(Rare::kRaiseRefusedForRoom);
+  if (reply.reply.ok() && reply.reply->is_damaged) sim_.Count(Rare::kRecoveryMetDamage);
   sim_.observer->RaiseAnswered(node_, request.mapped(), reply.reply);
   answer.mapped()(std::move(reply.reply));
 }
