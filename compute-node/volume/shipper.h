@@ -65,6 +65,10 @@ class Shipper {
 
   // The member lacks batches that are no longer kept.
   bool IsBehind(MemberAddress member) const;
+  // Batches were sent to it that it has not acknowledged.
+  bool IsAwaiting(MemberAddress member) const {
+    return At(member).is_sending && At(member).next > At(member).acked;
+  }
   bool IsSending(MemberAddress member) const { return At(member).is_sending; }
   Lsn scl(MemberAddress member) const { return At(member).scl; }
   uint64_t retained_bytes() const { return retained_bytes_; }

@@ -11,6 +11,10 @@
 namespace sextant::compute {
 namespace {
 
+// A member that owes acknowledgements and whose SCL stands still for so many retry intervals is
+// sent the first of its batches again.
+constexpr int kSilentRounds = 3;
+
 // They join as soon as the changers are there.
 std::vector<quorum::SlotSet> NoMembers(size_t groups) {
   return std::vector<quorum::SlotSet>(groups);
@@ -242,6 +246,19 @@ void Writer::UpdateHeldByAll() {
   }
 }
 
+// A batch that arrives so damaged that nobody can tell whose it is gets no answer; what is lost
+// like that must not wait for the stream to break. A member that is merely slow is sent one batch
+// twice.
+void Writer::ResendToSilent(MemberAddress member, Silence* silence) {
+  const Lsn scl = shipper_.scl(member);
+  if (!shipper_.IsAwaiting(member) || scl != silence->scl) {
+    *silence = {scl};
+  } else if (++silence->rounds == kSilentRounds) {
+    *silence = {scl};
+    shipper_.Resend(member);
+  }
+}
+
 // A member that holds nothing above its gap has nothing to acknowledge when its peers close it: a
 // heartbeat makes it say how far it has come, so that an idle volume does not look damaged for
 // ever.
@@ -251,10 +268,11 @@ void Writer::AskMembersBehind() {
     if (now_ - last_sent_[i].question_at < options_.retry_interval) continue;
     for (quorum::Slot slot = 0; slot < quorum::kMaxSlots; ++slot) {
       const MemberAddress member{pg, slot};
+      ResendToSilent(member, &last_sent_[i].silences[slot]);
       if (!shipper_.IsSending(member) || !shipper_.IsBehind(member)) continue;
       shipper_.HeartbeatTo(member, buffer_.SealHeartbeat(pg, HeaderOf(pg)));
-      last_sent_[i].question_at = now_;
     }
+    last_sent_[i].question_at = now_;
   }
 }
 

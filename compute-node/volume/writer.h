@@ -16,6 +16,7 @@
 // Once fenced it stays so: nothing is sent, acknowledgements are ignored, VDL stays.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -237,11 +238,16 @@ class Writer {
   const WriterCounters& counters() const;
 
  private:
+  struct Silence {  // of a member that owes acknowledgements
+    Lsn scl;
+    int rounds = 0;  // of questions, in which its SCL has not moved
+  };
   struct LastSent {  // to one protection group, with a batch or a heartbeat
     Lsn vdl, pgmrpl, held_by_all;
     Instant heartbeat_at;
     Instant question_at;
-    bool is_owed = false;  // a member came up and may not have heard
+    std::array<Silence, quorum::kMaxSlots> silences;  // by slot
+    bool is_owed = false;                             // a member came up and may not have heard
   };
 
   struct MembershipDuties {  // what is under way about a protection group's members
@@ -277,6 +283,7 @@ class Writer {
   void UpdateHeldByAll();
   void SendHeartbeats();
   void AskMembersBehind();
+  void ResendToSilent(MemberAddress member, Silence* silence);
   void TakeProbes();
   bool MayProve(MemberAddress member) const;
   void HearOfGroups(MemberAddress member, const protocol::SegmentStatus& status);

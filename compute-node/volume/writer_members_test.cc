@@ -148,6 +148,25 @@ TEST(WriterMembers, ABatchDamagedOnTheWayIsSentAgain) {
   EXPECT_THAT(rig.SentTo(kMember), IsEmpty());
 }
 
+TEST(WriterMembers, ABatchThatVanishedIsSentAgainThoughTheStreamHolds) {
+  WriterRig rig({.retry_interval = absl::Seconds(1)});
+  rig.AllUp();
+  rig.Append({1});
+  EXPECT_THAT(rig.SentTo(kMember), ElementsAre(101));
+  std::vector<uint64_t> again;
+  for (int64_t second = 1; second <= 5 && again.empty(); ++second) {
+    rig.Tick(1000 * second);
+    again = rig.SentTo(kMember);
+    std::erase(again, 0u);  // heartbeats
+  }
+  EXPECT_THAT(again, ElementsAre(101)) << "nobody could tell whose it was, so nobody answered";
+  rig.Ack(kMember, 101);
+  for (int64_t second = 6; second <= 15; ++second) rig.Tick(1000 * second);
+  again = rig.SentTo(kMember);
+  std::erase(again, 0u);
+  EXPECT_THAT(again, IsEmpty());
+}
+
 TEST(WriterMembers, AnotherIncarnationIsNeverCounted) {
   WriterRig rig;
   rig.AllUp();

@@ -77,8 +77,10 @@ void SegmentChecker::RaiseAnswered(NodeNo node, const protocol::RaiseEpochReques
   Claims& claims = At(node, pg);
   claims.answered = std::max(claims.answered, request.epoch);
   // As of the moment at which the claim was durable: an acknowledgement that left since may say
-  // more.
-  if (reply->scl > Lsn()) Verify(node, pg, reply->scl);
+  // more, and a truncation that became durable with the same sync takes away from it what the reply
+  // still shows. Whoever reads the reply counts it only with the truncations that it names.
+  const bool is_of_now = copy.state.has_value() && reply->truncations == copy.state->truncations;
+  if (is_of_now && reply->scl > Lsn()) Verify(node, pg, reply->scl);
 }
 
 void SegmentChecker::LogServed(NodeNo node, const protocol::ReadLogRequest& request,
