@@ -33,7 +33,8 @@ const RecordHeader kHeader = {.lsn = Lsn(300),
 const std::string kPayloadHex = "64 05 68 65 6c 6c 6f 0f 01 21";
 const std::string kRecordHex = "e0 0f e2 c2 01 ac 02 01 01 ac 02 07 02 0a " + kPayloadHex;
 const std::string kBatchHex =
-    "15 a4 9c 72 16 00 02 ef cd ab 89 67 45 23 01 00 02 01 ab 02 ab 02 fa 01 f0 01 01 18 " + kRecordHex;
+    "15 a4 9c 72 16 00 02 ef cd ab 89 67 45 23 01 00 02 01 ab 02 ab 02 fa 01 f0 01 01 18 " +
+    kRecordHex;
 
 TEST(Formats, ExampleOfTheDocument) {
   const std::string payload = page::EncodeRanges({{100, "hello"}, {120, "!"}});

@@ -11,11 +11,10 @@ namespace sextant::compute {
 MemberSessions::MemberSessions(Claim claim, absl::Duration retry_interval)
     : claim_(std::move(claim)), retry_interval_(retry_interval) {
   SEXTANT_CHECK(retry_interval > absl::ZeroDuration());
-  groups_.assign(claim_.memberships.size(), std::vector<Session>(quorum::kMaxSlots));
 }
 
 void MemberSessions::SetMembership(PgId pg, MembershipEpoch epoch) {
-  claim_.memberships[pg.value()] = epoch;
+  memberships_[pg.value()] = epoch;
 }
 
 void MemberSessions::Reset(MemberAddress member) { At(member) = {}; }
@@ -35,7 +34,7 @@ MemberSessions::Verdict MemberSessions::Judge(MemberAddress member,
   }
   if (status.epoch == claim_.epoch && status.writer == claim_.writer &&
       status.truncations == claim_.truncations &&
-      status.membership.epoch >= claim_.memberships[member.pg.value()]) {
+      status.membership.epoch >= memberships_[member.pg.value()]) {
     session.state = MemberState::kStreaming;
     return Verdict::kStream;
   }

@@ -31,7 +31,6 @@ class MemberSessions {
     VolumeEpoch epoch;
     WriterId writer;
     std::vector<volume::Truncation> truncations;
-    std::vector<MembershipEpoch> memberships;  // by PG: the one in effect
   };
   enum class Verdict {
     kIgnore,      // out of phase
@@ -48,10 +47,10 @@ class MemberSessions {
   // Another member has come to this slot, or none.
   void Reset(MemberAddress member);
 
-  // One more protection group, of that membership.
+  // The next protection group; `epoch`: of its membership in effect.
   void AddGroup(MembershipEpoch epoch) {
     groups_.emplace_back(quorum::kMaxSlots);
-    claim_.memberships.push_back(epoch);
+    memberships_.push_back(epoch);
   }
 
   Verdict Up(MemberAddress member, const protocol::SegmentStatus& status);
@@ -92,6 +91,7 @@ class MemberSessions {
 
   Claim claim_;
   absl::Duration retry_interval_;
+  std::vector<MembershipEpoch> memberships_;  // by PG: what a member must have answered for too
   std::vector<std::vector<Session>> groups_;  // by PG, by slot
 };
 

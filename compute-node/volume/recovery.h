@@ -6,19 +6,17 @@
 // every step: whatever a crashed recovery left is either invisible or repeated by the next, under a
 // higher epoch.
 //
-//   kDiscover    nodes say which segments they hold, their epochs, truncations: a read quorum per
-//   PG kFence       new epoch = highest seen + 1, claimed on a write quorum of every PG kReadTail
-//   SCLs and the records above the highest known VDL, from a read quorum of every PG, all
-//                of it from fenced members that know every truncation
-//   kWriteBack   PGCL -> VCL by the volume chain -> VDL; the surviving tail goes to a write quorum
-//   kTruncate    (VDL, U] annulled for older epochs on a write quorum of every PG, with
-//                U = max(VDL, U of every earlier truncation) + LAL: as far as any writer may have
-//                got; and every PG's membership taken over under this epoch, which overrules what
-//                a dead writer proposed to a few
-//   kOpen        result() is set
-//   kFailed      error() says why; FAILED_PRECONDITION: another claimant won, DATA_LOSS: only
-//   damaged
-//                copies of a needed record were found (never taken for absent)
+//   - kDiscover: nodes say which segments they hold, their epochs, truncations; a read quorum a PG.
+//   - kFence: new epoch = highest seen + 1, claimed on a write quorum of every PG.
+//   - kReadTail: SCLs and the records above the highest known VDL, from a read quorum of every PG,
+//     all of it from fenced members that know every truncation.
+//   - kWriteBack: PGCL -> VCL by the volume chain -> VDL; the tail goes to a write quorum.
+//   - kTruncate: (VDL, U] annulled for older epochs on a write quorum of every PG, where U = LAL +
+//     max(VDL, U of every earlier truncation): as far as any writer may have got; and every PG's
+//     membership taken over under this epoch, which overrules what a dead writer told a few.
+//   - kOpen: result() is set.
+//   - kFailed: error() says why. FAILED_PRECONDITION: another claimant won; DATA_LOSS: only damaged
+//     copies of a needed record were found (never taken for absent).
 //
 // Too few members is no failure: recovery waits, and repeats unanswered duties when Tick says so. A
 // refusal, or a truncation list newer than the one known, sends it back a phase or to the beginning

@@ -21,22 +21,10 @@ uint64_t Shipper::Group::FirstAbove(Lsn scl) const {
   return first + static_cast<uint64_t>(it - kept.begin());
 }
 
-Shipper::Shipper(const std::vector<Lsn>& tails, const std::vector<quorum::SlotSet>& members,
-                 Options options)
-    : options_(options) {
-  SEXTANT_CHECK(tails.size() == members.size());
-  for (size_t pg = 0; pg < tails.size(); ++pg) {
-    AddGroup();
-    Group& group = groups_.back();
-    group.dropped_through = group.pgcl = tails[pg];
-    for (quorum::Slot slot = 0; slot < quorum::kMaxSlots; ++slot) {
-      group.members[slot].is_abandoned = !members[pg].Contains(slot);
-    }
-  }
-}
-
-void Shipper::AddGroup() {
-  groups_.emplace_back().members.assign(quorum::kMaxSlots, {.is_abandoned = true});
+void Shipper::AddGroup(Lsn tail) {
+  Group& group = groups_.emplace_back();
+  group.dropped_through = group.pgcl = tail;
+  group.members.assign(quorum::kMaxSlots, {.is_abandoned = true});
 }
 
 void Shipper::Push(PgId pg, log::EncodedBatch batch) {

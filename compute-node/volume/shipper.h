@@ -35,10 +35,7 @@ class Shipper {
     // Sent to one member and not yet acknowledged; more waits here, not in the transport.
     uint64_t max_member_unacked_bytes = 16ull << 20;
   };
-  // `tails`: by PG, the LSN through which batches before the first Push are not kept here.
-  // `members`: by PG, the slots that count.
-  Shipper(const std::vector<Lsn>& tails, const std::vector<quorum::SlotSet>& members,
-          Options options);
+  explicit Shipper(Options options) : options_(options) {}
 
   // The group's next batch, in LSN order.
   void Push(PgId pg, log::EncodedBatch batch);
@@ -73,8 +70,9 @@ class Shipper {
   Lsn scl(MemberAddress member) const { return At(member).scl; }
   uint64_t retained_bytes() const { return retained_bytes_; }
 
-  // One more protection group, without a record and, until they Join, without members.
-  void AddGroup();
+  // The next protection group, without members until they Join. Its batches through `tail` are not
+  // kept here.
+  void AddGroup(Lsn tail);
 
   std::vector<BatchSend> TakeSends();
 

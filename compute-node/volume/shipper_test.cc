@@ -17,8 +17,10 @@ MemberAddress At(int slot) { return {kPg, static_cast<quorum::Slot>(slot)}; }
 // A group of `members`; batches are of one record each, LSN 11, 12, ...
 class Rig {
  public:
-  explicit Rig(size_t members, Shipper::Options options = {})
-      : shipper({Lsn(10)}, {quorum::SlotSet::FromBits((1u << members) - 1)}, options) {}
+  explicit Rig(size_t members, Shipper::Options options = {}) : shipper(options) {
+    shipper.AddGroup(Lsn(10));
+    for (size_t slot = 0; slot < members; ++slot) shipper.Join(At(static_cast<int>(slot)));
+  }
 
   uint64_t Push() {
     log::BatchBuilder builder(VolumeId(7), kPg);

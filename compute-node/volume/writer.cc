@@ -15,17 +15,6 @@ namespace {
 // sent the first of its batches again.
 constexpr int kSilentRounds = 3;
 
-// They join as soon as the changers are there.
-std::vector<quorum::SlotSet> NoMembers(size_t groups) {
-  return std::vector<quorum::SlotSet>(groups);
-}
-
-std::vector<MembershipEpoch> EpochsOf(const std::vector<volume::Membership>& memberships) {
-  std::vector<MembershipEpoch> epochs;
-  for (const volume::Membership& membership : memberships) epochs.push_back(membership.epoch);
-  return epochs;
-}
-
 absl::Status FencedError(VolumeEpoch epoch) {
   return absl::FailedPreconditionError(
       Text("fenced: another writer has opened the volume after epoch ", epoch,
@@ -41,15 +30,13 @@ Writer::Writer(RecoveredVolume volume, WriterOptions options)
       buffer_(volume_.descriptor, volume_.epoch, volume_.vdl, volume_.pg_tails,
               {.max_batches_in_flight = options.max_batches_in_flight,
                .max_batch_bytes = options.max_batch_bytes}),
-      shipper_(volume_.pg_tails, NoMembers(volume_.pg_tails.size()),
-               {.max_retained_bytes = options.max_retained_bytes,
+      shipper_({.max_retained_bytes = options.max_retained_bytes,
                 .max_member_unacked_bytes = options.max_member_unacked_bytes}),
       growth_(options.growth),
       sessions_({.volume = volume_.descriptor.volume,
                  .epoch = volume_.epoch,
                  .writer = volume_.writer,
-                 .truncations = volume_.truncations,
-                 .memberships = EpochsOf(volume_.memberships)},
+                 .truncations = volume_.truncations},
                 options.retry_interval),
       durability_(volume_.vdl, volume_.pg_tails),
       commits_(options.max_waits),
@@ -57,17 +44,12 @@ Writer::Writer(RecoveredVolume volume, WriterOptions options)
       read_points_(volume_.vdl),
       head_tails_(volume_.pg_tails),
       durable_tails_(volume_.pg_tails),
-      head_(volume_.vdl),
-      last_sent_(volume_.pg_tails.size()) {
+      head_(volume_.vdl) {
   SEXTANT_CHECK(volume_.pg_tails.size() == volume_.descriptor.geometry.pg_count);
   SEXTANT_CHECK(volume_.memberships.size() == volume_.pg_tails.size());
   SEXTANT_CHECK(volume_.next_lsn > volume_.vdl);
-  for (size_t pg = 0; pg < volume_.pg_tails.size(); ++pg) {
-    acks_.emplace_back(volume_.memberships[pg].Sets(), volume_.pg_tails[pg]);
-    held_by_all_.emplace_back(options.max_member_absence);
-    changers_.emplace_back(volume_.memberships[pg], volume_.pg_tails[pg]);
-    membership_duties_.emplace_back();
-    CountByNewSets(PgId(static_cast<uint32_t>(pg)));
+  for (size_t i = 0; i < volume_.pg_tails.size(); ++i) {
+    AddGroup(volume_.memberships[i], volume_.pg_tails[i]);
   }
 }
 

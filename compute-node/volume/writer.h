@@ -288,6 +288,7 @@ class Writer {
   bool MayProve(MemberAddress member) const;
   void HearOfGroups(MemberAddress member, const protocol::SegmentStatus& status);
   void PursueGrowth();
+  void AddGroup(const volume::Membership& membership, Lsn tail);
   void AddGroups(Growth::Done done);
 
   RecoveredVolume volume_;

@@ -48,26 +48,31 @@ void Writer::PursueGrowth() {
   }
 }
 
+// What is kept for each group of the volume, those that recovery found and those added since.
+void Writer::AddGroup(const volume::Membership& membership, Lsn tail) {
+  const PgId pg(static_cast<uint32_t>(acks_.size()));
+  shipper_.AddGroup(tail);
+  sessions_.AddGroup(membership.epoch);
+  acks_.emplace_back(membership.Sets(), tail);
+  held_by_all_.emplace_back(options_.max_member_absence);
+  changers_.emplace_back(membership, tail);
+  membership_duties_.emplace_back();
+  last_sent_.emplace_back();
+  CountByNewSets(pg);
+}
+
 void Writer::AddGroups(Growth::Done done) {
   SEXTANT_CHECK(done.descriptor.geometry.pg_count == acks_.size() + done.memberships.size());
   ++counters_.growths;
   counters_.added_groups += done.memberships.size();
   volume_.descriptor = done.descriptor;
-  for (volume::Membership& membership : done.memberships) {
-    const PgId pg(static_cast<uint32_t>(acks_.size()));
-    shipper_.AddGroup();
-    sessions_.AddGroup(membership.epoch);
-    acks_.emplace_back(membership.Sets(), Lsn());
-    held_by_all_.emplace_back(options_.max_member_absence);
-    changers_.emplace_back(membership, Lsn());
-    membership_duties_.emplace_back();
+  for (const volume::Membership& membership : done.memberships) {
     durability_.AddGroup();
     head_tails_.AddGroup();
     durable_tails_.AddGroup();
-    last_sent_.emplace_back();
     volume_.pg_tails.emplace_back();
-    volume_.memberships.push_back(std::move(membership));
-    CountByNewSets(pg);
+    volume_.memberships.push_back(membership);
+    AddGroup(membership, Lsn());
   }
   buffer_.Grow(geometry());
   for (const auto& [member, status] : done.members) {

@@ -135,10 +135,10 @@ absl::StatusOr<PageCopyPlan> Segment::PlanPageCopy(const protocol::CopyPagesRequ
 absl::Status Segment::CheckCreate(const protocol::CreateSegmentRequest& request) const {
   // Asked again: it may have learnt of later members and groups since.
   const volume::Descriptor& known = state_.descriptor;
-  const bool is_known = request.descriptor == known ||
-                        request.descriptor.geometry.epoch < known.geometry.epoch;
-  const bool is_member = request.membership == state_.membership ||
-                         request.membership.epoch < state_.membership.epoch;
+  const bool is_known =
+      request.descriptor == known || request.descriptor.geometry.epoch < known.geometry.epoch;
+  const bool is_member =
+      request.membership == state_.membership || request.membership.epoch < state_.membership.epoch;
   if (is_known && is_member && request.slot == state_.slot) return absl::OkStatus();
   const bool never_held_any =
       !is_log_damaged_ && log_.scl() == Lsn() && highest_stored_ == Lsn() && !HasGap();

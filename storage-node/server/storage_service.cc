@@ -18,10 +18,10 @@ namespace {
 using grpc::CallbackServerContext;
 using grpc::ServerUnaryReactor;
 using Api = v1::StorageService;
-using Base = Api::WithRawCallbackMethod_Append<Api::WithCallbackMethod_GetStatus<
-    Api::WithCallbackMethod_CreateSegment<Api::WithCallbackMethod_RaiseEpoch<
-        Api::WithCallbackMethod_ReadLog<Api::WithCallbackMethod_ReadPages<
-            Api::WithCallbackMethod_CopyPages<
+using Base = Api::WithRawCallbackMethod_Append<
+    Api::WithCallbackMethod_GetStatus<Api::WithCallbackMethod_CreateSegment<
+        Api::WithCallbackMethod_RaiseEpoch<Api::WithCallbackMethod_ReadLog<
+            Api::WithCallbackMethod_ReadPages<Api::WithCallbackMethod_CopyPages<
                 Api::WithCallbackMethod_DropSegment<Api::Service>>>>>>>>;
 
 class StorageServiceImpl : public StorageService, public Base {

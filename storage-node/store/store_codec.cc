@@ -128,7 +128,8 @@ void DecodeStateBody(Reader* in, SegmentState* state) {
     member.zone = in->Text();
     state->membership.members.push_back(std::move(member));
   }
-  state->membership.base = quorum::SlotSet::FromBits(static_cast<unsigned>(in->VarintUpTo(UINT8_MAX)));
+  state->membership.base =
+      quorum::SlotSet::FromBits(static_cast<unsigned>(in->VarintUpTo(UINT8_MAX)));
   for (uint64_t n = in->Varint(); n > 0 && in->ok(); --n) {
     volume::MemberChange change;
     change.from = static_cast<quorum::Slot>(in->VarintUpTo(UINT8_MAX));
