@@ -12,7 +12,7 @@ fi
 mode=(-i)
 [[ "${1:-}" == --check ]] && mode=(--dry-run -Werror)
 
-mapfile -t files < <(find bench cli common compute-node embedded storage-node tests \
+mapfile -t files < <(find bench cli common compute-node embedded fault storage-node tests \
   \( -name '*.h' -o -name '*.cc' \) -print | sort)
 clang-format "${mode[@]}" "${files[@]}" || { echo "format: run 'make format'" >&2; exit 1; }
 echo "format: ${#files[@]} files"

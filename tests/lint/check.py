@@ -20,7 +20,7 @@ PLAIN_NAMES = {"Makefile", "Dockerfile", "run"}
 THIS_FILE = "tests/lint/check.py"
 
 CORE_FOLDERS = ("common/base/", "common/log/", "common/quorum/", "common/volume/", "common/page/",
-                "common/protocol/", "storage-node/segment/", "compute-node/volume/")
+                "common/protocol/", "storage-node/segment/", "compute-node/volume/", "fault/history/")
 # Headers outside those folders that hold only core types.
 CORE_HEADERS = {"storage-node/store/segment_store.h"}
 IMPURE = re.compile(
