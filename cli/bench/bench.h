@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "cli/bench/histogram.h"
+#include "common/base/histogram.h"
 #include "sextant/v1/compute.pb.h"
 
 namespace sextant::cli {

@@ -19,7 +19,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "cli/bench/histogram.h"
+#include "common/base/histogram.h"
 #include "common/rpc/status.h"
 
 namespace sextant::cli {

@@ -7,7 +7,7 @@
 #include <array>
 #include <cstdint>
 
-namespace sextant::cli {
+namespace sextant {
 
 class Histogram {
  public:
@@ -31,4 +31,4 @@ class Histogram {
   double sum_ = 0;
 };
 
-}  // namespace sextant::cli
+}  // namespace sextant

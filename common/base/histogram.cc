@@ -1,11 +1,11 @@
 // See histogram.h.
-#include "cli/bench/histogram.h"
+#include "common/base/histogram.h"
 
 #include <algorithm>
 #include <bit>
 #include <cmath>
 
-namespace sextant::cli {
+namespace sextant {
 
 // Values below 2 * kSub have a bucket each; above, the top kSubBits + 1 bits choose one.
 int Histogram::Index(uint64_t value) {
@@ -40,4 +40,4 @@ uint64_t Histogram::Percentile(double fraction) const {
 
 double Histogram::Mean() const { return count_ == 0 ? 0 : sum_ / static_cast<double>(count_); }
 
-}  // namespace sextant::cli
+}  // namespace sextant

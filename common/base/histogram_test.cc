@@ -1,5 +1,5 @@
 // Percentiles against a sorted list.
-#include "cli/bench/histogram.h"
+#include "common/base/histogram.h"
 
 #include <gtest/gtest.h>
 
@@ -9,7 +9,7 @@
 
 #include "common/base/prng.h"
 
-namespace sextant::cli {
+namespace sextant {
 namespace {
 
 TEST(HistogramTest, EmptyIsZero) {
@@ -55,4 +55,4 @@ TEST(HistogramTest, TheLargestValueHasABucket) {
 }
 
 }  // namespace
-}  // namespace sextant::cli
+}  // namespace sextant
