@@ -81,7 +81,7 @@ void Recovery::Rediscover(const volume::Descriptor& larger) {
 
 void Recovery::AskAnew() {
   phase_ = Phase::kDiscover;
-  is_loss_doubted_ = false;
+  is_loss_doubted_ = is_tail_loss_doubted_ = false;
   discovery_ = Discovery(volume_, nodes_, known_);
   book_.Clear();
   duties_.clear();
@@ -292,6 +292,8 @@ void Recovery::AdvanceWriteBack() {
     if (write_backs_[i].IsDone()) continue;
     is_done = false;
     if (!write_backs_[i].IsStuck() || !IsEveryMemberFenced(pg)) continue;
+    // As above: whoever could not read a record then may hold it again.
+    if (!std::exchange(is_tail_loss_doubted_, true)) return BeginFence();
     return Fail(
         absl::DataLossError(Text("pg ", pg, ": records after LSN ", write_backs_[i].stuck_after(),
                                  " through ", write_backs_[i].target(),

@@ -173,7 +173,8 @@ class Recovery {
   std::map<MemberAddress, protocol::SegmentStatus> fenced_statuses_;
   Lsn known_vdl_;
   std::vector<TailReader> tails_;  // by PG
-  bool is_loss_doubted_ = false;   // members were asked anew before a loss is reported
+  // Members were asked anew before a loss is reported: of witnesses, of what is to be written back.
+  bool is_loss_doubted_ = false, is_tail_loss_doubted_ = false;
   TailAnalysis analysis_;
   std::vector<WriteBack> write_backs_;  // by PG
   std::vector<volume::Truncation> final_truncations_;

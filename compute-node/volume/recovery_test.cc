@@ -324,6 +324,36 @@ TEST_F(RecoveryStory, DamageThatHealedWhileItWaitedIsNoLoss) {
   EXPECT_EQ(recovery_.result().vdl, Lsn(20));
 }
 
+TEST_F(RecoveryStory, DamageThatHealedBeforeTheTailIsWrittenBackIsNoLoss) {
+  for (Member& m : members_) m.known_vdl = Lsn(15);
+  for (int slot : {3, 4, 5}) members_[slot].scl = Lsn(15);
+  Start();
+  RunTo(Phase::kWriteBack);
+  ASSERT_EQ(recovery_.phase(), Phase::kWriteBack) << recovery_.Describe();
+  for (int slot : {0, 1, 2}) members_[slot].read_error = absl::DataLossError("checksum");
+  RunTo(Phase::kFence);
+  ASSERT_EQ(recovery_.phase(), Phase::kFence) << recovery_.error();
+  for (Member& m : members_) m.read_error = absl::OkStatus();
+  RunTo(Phase::kOpen);
+  ASSERT_EQ(recovery_.phase(), Phase::kOpen) << recovery_.error();
+  EXPECT_EQ(recovery_.result().vdl, Lsn(20));
+}
+
+TEST_F(RecoveryStory, ADamagedTailIsReportedWhenAllSaySoAgain) {
+  for (Member& m : members_) m.known_vdl = Lsn(15);
+  for (int slot : {3, 4, 5}) members_[slot].scl = Lsn(15);
+  Start();
+  for (int i = 0; i < 2; ++i) {
+    RunTo(Phase::kWriteBack);
+    ASSERT_EQ(recovery_.phase(), Phase::kWriteBack) << recovery_.Describe();
+    for (Member& m : members_) m.read_error = absl::DataLossError("checksum");
+    RunTo(i == 0 ? Phase::kFence : Phase::kFailed);
+    for (Member& m : members_) m.read_error = absl::OkStatus();
+  }
+  ASSERT_EQ(recovery_.phase(), Phase::kFailed);
+  EXPECT_EQ(recovery_.error().code(), absl::StatusCode::kDataLoss);
+}
+
 TEST_F(RecoveryStory, ARecordDamagedOnOneMemberIsReadFromAnother) {
   for (Member& m : members_) m.known_vdl = Lsn(15);
   members_[0].read_error = absl::DataLossError("checksum");

@@ -310,8 +310,11 @@ void Segment::ApplyBatch(const PendingBatch& batch) {
   for (const BatchRecord& record : batch.records) {
     const log::RecordHeader& header = record.header;
     // Asked again: an earlier write may have brought it, or a truncation annulled it, since.
-    if (!log_.Wants(header.lsn) || IsAnnulled(state_.truncations, header.lsn, header.epoch))
+    if (IsAnnulled(state_.truncations, header.lsn, header.epoch)) {
+      LearnFromAnnulled(header);
       continue;
+    }
+    if (!log_.Wants(header.lsn)) continue;
     const bool is_indexed = log_.IsDamaged(header.lsn);  // here again, sound
     log_.Insert({header.lsn, batch.position, record.offset, record.size}, header.prev_pg_lsn,
                 header.epoch);
@@ -323,6 +326,7 @@ void Segment::ApplyState(SegmentState state) {
   SEXTANT_CHECK(state.epoch >= state_.epoch) << Name() << ": epoch " << state.epoch;
   const EpochFence before(state_.epoch, state_.writer, state_.truncations);
   for (const volume::Truncation& truncation : before.Unknown(state.truncations)) {
+    LearnFromCut(truncation);
     pages_.Remove(log_.Truncate(truncation));
   }
   state_ = std::move(state);

@@ -28,6 +28,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/container/btree_set.h"
@@ -229,6 +230,9 @@ class Segment {
 
   // segment_damage.cc
   bool MayLackWhatItHeld() const;
+  void LearnFromAnnulled(const log::RecordHeader& header);
+  void LearnFromCut(const volume::Truncation& truncation);
+  void LearnLastKept(const volume::Truncation& truncation, Lsn last_kept);
   std::vector<RecordLocation> Locate(const std::vector<Lsn>& lsns) const;
 
   SegmentState state_;  // durable
@@ -245,7 +249,9 @@ class Segment {
   ReplyToken log_start_from_;
   bool is_log_damaged_ = false;  // found while the log is read back
   Lsn damaged_through_;          // nothing above it was ever found damaged
-  Lsn highest_stored_;           // of all LSNs ever handed out to be stored
+  // Of truncations: the group's last LSN at or below their VDL, where a record above it proved it.
+  std::vector<std::pair<volume::Truncation, Lsn>> last_kept_;
+  Lsn highest_stored_;  // of all LSNs ever handed out to be stored
 
   absl::btree_set<ReplyToken> acks_due_;  // answered OK with the SCL at the next TakeOutput
   // Answered while there was a gap, and answered again when SCL rises: a sender whose records wait

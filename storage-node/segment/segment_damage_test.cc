@@ -109,6 +109,35 @@ TEST(SegmentDamageTest, ATruncationMayTakeTheDamageAway) {
   EXPECT_EQ(rig.segment().Status().records_ahead, 0u);
 }
 
+// Simulator, seed 11166 of 04c8876: the group's last LSN lies below the truncation's VDL, so
+// members that had healed long before looked damaged until a new writer announced something; in a
+// recovery there was none yet, and it reported a loss.
+TEST(SegmentDamageTest, WhatHealedStaysWholeWhenATruncationEndsBetweenRecords) {
+  Rig rig;
+  for (uint64_t lsn : {1, 2, 3}) {
+    rig.Send(Batch({Redo(lsn, lsn - 1)}));
+    rig.Settle();
+  }
+  rig.disk.log.erase(LogPosition(1));
+  rig.Crash();
+  ASSERT_TRUE(rig.segment().Status().is_damaged);
+  rig.Send(Batch({Redo(1, 0)}));
+  rig.Send(Batch({Redo(10, 3)}));
+  rig.Settle();
+  ASSERT_FALSE(rig.segment().Status().is_damaged);
+  rig.segment().RaiseEpoch(Raise(2, 2, {Cut(2, 6, 100)}), ReplyToken(5));
+  rig.Settle();
+  EXPECT_EQ(rig.scl(), Lsn(3));
+  EXPECT_FALSE(rig.segment().Status().is_damaged);
+  rig.Crash();
+  EXPECT_EQ(rig.scl(), Lsn(3));
+  EXPECT_FALSE(rig.segment().Status().is_damaged);
+  // What shows that the group has nothing between 3 and 6 is gone too: it might have.
+  rig.disk.log.erase(LogPosition(5));
+  rig.Crash();
+  EXPECT_TRUE(rig.segment().Status().is_damaged);
+}
+
 TEST(SegmentDamageTest, AScrubSeesWhatTheSegmentCountsOn) {
   Rig rig = ThreeBatches();
   rig.Send(Batch({Redo(12, 11)}));  // above a gap

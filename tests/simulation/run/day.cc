@@ -132,6 +132,7 @@ Report Day::Run() {
 bool Day::RunUntil(absl::Duration limit, const std::function<bool()>& is_done) {
   const Instant end = sim_.loop.now() + limit;
   while (!sim_.loop.is_stopped() && sim_.loop.now() < end) {
+    if (keeper_ != nullptr) KeepWriter();
     if (is_done()) return true;
     sim_.loop.RunUntil(std::min(end, sim_.loop.now() + absl::Milliseconds(5)));
   }

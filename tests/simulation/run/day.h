@@ -40,6 +40,8 @@ class Day {
   bool Await(std::string_view rule, absl::Duration limit, const std::function<bool()>& is_done);
   // Whatever comes of it.
   bool RunUntil(absl::Duration limit, const std::function<bool()>& is_done);
+  // Starts the evening's writer where it ended or was fenced, as whoever watches it does.
+  void KeepWriter();
   ComputeHost* OpenHost() const;
   bool IsLost(NodeNo node) const;
   std::vector<NodeNo> HealthyNodes() const;
@@ -55,6 +57,7 @@ class Day {
   Streams streams_;
   std::vector<std::unique_ptr<StorageHost>> nodes_;
   std::vector<std::unique_ptr<ComputeHost>> computes_;
+  ComputeHost* keeper_ = nullptr;  // the one that writes in the evening
   std::unique_ptr<Clients> clients_;
   std::unique_ptr<Injector> injector_;
 };
