@@ -21,11 +21,19 @@ uint64_t Histogram::UpperBound(int index) {
   return ((top + 1) << shift) - 1;
 }
 
-void Histogram::Record(uint64_t value) {
-  ++buckets_[static_cast<size_t>(Index(value))];
-  ++count_;
-  sum_ += static_cast<double>(value);
+void Histogram::Record(uint64_t value, uint64_t times) {
+  if (times == 0) return;
+  buckets_[static_cast<size_t>(Index(value))] += times;
+  count_ += times;
+  sum_ += static_cast<double>(value) * static_cast<double>(times);
   max_ = std::max(max_, value);
+}
+
+void Histogram::Add(const Histogram& other) {
+  for (size_t i = 0; i < buckets_.size(); ++i) buckets_[i] += other.buckets_[i];
+  count_ += other.count_;
+  sum_ += other.sum_;
+  max_ = std::max(max_, other.max_);
 }
 
 uint64_t Histogram::Percentile(double fraction) const {

@@ -11,7 +11,9 @@ namespace sextant {
 
 class Histogram {
  public:
-  void Record(uint64_t value);
+  void Record(uint64_t value, uint64_t times = 1);
+  // As if all that `other` recorded had been recorded here.
+  void Add(const Histogram& other);
   // The smallest bucket bound that at least `fraction` (0..1) of the values do not exceed; 0 when
   // empty.
   uint64_t Percentile(double fraction) const;

@@ -48,6 +48,21 @@ TEST(HistogramTest, WithinOneSixtyFourthOfASortedList) {
   EXPECT_EQ(histogram.max(), values.back());
 }
 
+TEST(HistogramTest, SumsAreAsIfRecordedInOne) {
+  Histogram one, other, all;
+  one.Record(5, 3);
+  other.Record(5000);
+  other.Record(1, 0);
+  for (const uint64_t value : {5, 5, 5, 5000}) all.Record(value);
+  one.Add(other);
+  EXPECT_EQ(one.count(), 4u);
+  EXPECT_EQ(one.max(), all.max());
+  EXPECT_EQ(one.Mean(), all.Mean());
+  for (const double fraction : {0.1, 0.75, 0.76, 1.0}) {
+    EXPECT_EQ(one.Percentile(fraction), all.Percentile(fraction));
+  }
+}
+
 TEST(HistogramTest, TheLargestValueHasABucket) {
   Histogram histogram;
   histogram.Record(UINT64_MAX);
