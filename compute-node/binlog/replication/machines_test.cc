@@ -1,0 +1,193 @@
+// Source, replica and failover rules, one story each.
+#include <gtest/gtest.h>
+
+#include "common/testing/status_matchers.h"
+#include "compute-node/binlog/replication/failover.h"
+#include "compute-node/binlog/replication/replica_machine.h"
+#include "compute-node/binlog/replication/source_machine.h"
+
+namespace sextant::binlog {
+namespace {
+
+using ::sextant::testing::StatusIs;
+
+constexpr SourceId kA{0xa}, kB{0xb};
+constexpr ReplicaId kOne{1}, kTwo{2};
+
+Instant At(int ms) { return Instant::FromNanos(int64_t{ms} * 1'000'000); }
+GtidSet History(uint64_t through, SourceId source = kA) {
+  GtidSet set;
+  if (through > 0) set.Add(source, {TxnSeq(1), TxnSeq(through)});
+  return set;
+}
+
+TEST(SourceMachine, AsyncReleasesWhatIsSynced) {
+  SourceMachine source({}, {}, kA);
+  EXPECT_EQ(source.Append(), (Gtid{kA, TxnSeq(1)}));
+  source.Append();
+  EXPECT_EQ(source.TakeOutput().release_through, TxnSeq(0));
+  source.Synced(TxnSeq(1), At(0));
+  EXPECT_EQ(source.TakeOutput().release_through, TxnSeq(1));
+  EXPECT_EQ(source.mode(), SyncMode::kAsync);
+}
+
+TEST(SourceMachine, SemiSyncWaitsForSoManyReplicas) {
+  SourceMachine source({.acks = 2}, {}, kA);
+  ASSERT_OK(source.Join(kOne, {}, At(0)).status());
+  ASSERT_OK(source.Join(kTwo, {}, At(0)).status());
+  for (int i = 0; i < 3; ++i) source.Append();
+  source.Synced(TxnSeq(3), At(0));
+  ASSERT_OK(source.Acked(kOne, TxnSeq(3), At(1)));
+  ASSERT_OK(source.Acked(kOne, TxnSeq(3), At(1)));  // one replica, twice
+  EXPECT_EQ(source.durable(), TxnSeq(0));
+  ASSERT_OK(source.Acked(kTwo, TxnSeq(2), At(1)));
+  EXPECT_EQ(source.TakeOutput().release_through, TxnSeq(2));
+  source.Leave(kTwo);
+  EXPECT_EQ(source.durable(), TxnSeq(2));
+  source.Tick(At(1'000'000));  // no fall-back unless it is on
+  EXPECT_EQ(source.durable(), TxnSeq(2));
+  EXPECT_EQ(source.mode(), SyncMode::kSemiSync);
+}
+
+TEST(SourceMachine, FallBackIsAnnouncedAndEnds) {
+  SourceMachine source({.acks = 1, .may_fall_back = true, .fall_back_after = absl::Seconds(1)}, {},
+                       kA);
+  source.Append();
+  source.Synced(TxnSeq(1), At(0));
+  source.Tick(At(999));
+  EXPECT_EQ(source.durable(), TxnSeq(0));
+  source.Tick(At(1000));
+  const auto degraded = source.TakeOutput();
+  EXPECT_EQ(degraded.announce, SyncMode::kDegraded);
+  EXPECT_EQ(degraded.release_through, TxnSeq(1));
+  source.Append();
+  source.Synced(TxnSeq(2), At(1001));
+  EXPECT_EQ(source.TakeOutput().release_through, TxnSeq(2));
+  ASSERT_OK(source.Join(kOne, {}, At(1002)).status());
+  ASSERT_OK(source.Acked(kOne, TxnSeq(1), At(1003)));
+  EXPECT_EQ(source.mode(), SyncMode::kDegraded);
+  ASSERT_OK(source.Acked(kOne, TxnSeq(2), At(1004)));
+  EXPECT_EQ(source.TakeOutput().announce, SyncMode::kSemiSync);
+  source.Append();
+  source.Synced(TxnSeq(3), At(1005));
+  EXPECT_EQ(source.TakeOutput().release_through, TxnSeq(2));  // waits again
+}
+
+TEST(SourceMachine, ReplicasOfAnotherHistoryAreTurnedAway) {
+  SourceMachine source({}, History(5), kB);
+  EXPECT_EQ(*source.Join(kOne, History(3), At(0)), TxnSeq(4));
+  EXPECT_THAT(source.Join(kOne, History(6), At(0)),
+              StatusIs(absl::StatusCode::kFailedPrecondition));
+  EXPECT_THAT(source.Join(kOne, History(2, kB), At(0)),
+              StatusIs(absl::StatusCode::kFailedPrecondition));
+  EXPECT_THAT(source.Acked(kTwo, TxnSeq(1), At(0)), StatusIs(absl::StatusCode::kInvalidArgument));
+  EXPECT_THAT(source.Acked(kOne, TxnSeq(6), At(0)), StatusIs(absl::StatusCode::kInvalidArgument));
+  // Appended, not synced: nobody can hold it.
+  source.Append();
+  GtidSet too_early = History(5);
+  too_early.Add({kB, TxnSeq(6)});
+  EXPECT_THAT(source.Join(kTwo, too_early, At(0)), StatusIs(absl::StatusCode::kFailedPrecondition));
+}
+
+TEST(SourceMachine, AfterARestartAcknowledgementsComeBack) {
+  SourceMachine source({.acks = 1}, History(5), kA);
+  EXPECT_EQ(source.durable(), TxnSeq(0));
+  ASSERT_OK(source.Join(kOne, History(4), At(0)).status());
+  EXPECT_EQ(source.durable(), TxnSeq(4));
+}
+
+TEST(ReplicaMachine, ExactlyOnceInOrder) {
+  ReplicaMachine replica({.max_batch = 2}, History(3), TxnSeq(1));
+  replica.Connected();
+  EXPECT_EQ(replica.TakeAck(), TxnSeq(3));  // what it holds is told to every source anew
+  EXPECT_EQ(*replica.Arrived({kA, TxnSeq(3)}, 0), false);
+  EXPECT_EQ(*replica.Arrived({kA, TxnSeq(4)}, 0), true);
+  EXPECT_THAT(replica.Arrived({kA, TxnSeq(6)}, 0), StatusIs(absl::StatusCode::kDataLoss));
+  EXPECT_THAT(replica.Arrived({kB, TxnSeq(2)}, 0), StatusIs(absl::StatusCode::kDataLoss));
+  auto batch = replica.NextBatch();
+  ASSERT_TRUE(batch.has_value());
+  EXPECT_EQ(batch->first, TxnSeq(2));
+  EXPECT_EQ(batch->last, TxnSeq(3));  // 4 is not synced yet
+  EXPECT_EQ(replica.TakeAck(), std::nullopt);
+  replica.RelaySynced(TxnSeq(4));
+  EXPECT_EQ(replica.TakeAck(), TxnSeq(4));
+  EXPECT_FALSE(replica.NextBatch().has_value());  // one at a time
+  replica.Applied(TxnSeq(3), 0, 0);
+  EXPECT_EQ(replica.NextBatch()->first, TxnSeq(4));
+}
+
+TEST(ReplicaMachine, LagIsUnknownWithoutASource) {
+  ReplicaMachine replica({}, {}, TxnSeq(0));
+  EXPECT_EQ(replica.Lag(1000), std::nullopt);
+  replica.Connected();
+  EXPECT_EQ(replica.Lag(1000), std::nullopt);  // nothing has come yet
+  ASSERT_OK(replica.Arrived({kA, TxnSeq(1)}, 1000).status());
+  EXPECT_EQ(replica.Lag(5000), absl::Microseconds(4000));
+  replica.RelaySynced(TxnSeq(1));
+  replica.NextBatch();
+  replica.Applied(TxnSeq(1), 1000, 6000);
+  EXPECT_EQ(replica.Lag(9'000'000), absl::Microseconds(5000));  // idle: as it was for the last one
+  replica.SourceAt(TxnSeq(2));
+  EXPECT_EQ(replica.Lag(9'001'000), absl::Microseconds(9'000'000));
+  replica.Disconnected(At(10));
+  EXPECT_EQ(replica.Lag(9'001'000), std::nullopt);
+}
+
+TEST(ReplicaMachine, ComesBackLaterAndLater) {
+  ReplicaMachine replica(
+      {.first_backoff = absl::Milliseconds(10), .longest_backoff = absl::Milliseconds(30)}, {},
+      TxnSeq(0));
+  EXPECT_EQ(replica.connect_at(), Instant::Min());
+  int now = 0;
+  for (const int wait : {10, 20, 30, 30}) {
+    replica.Connected();
+    EXPECT_EQ(replica.connect_at(), std::nullopt);
+    replica.Disconnected(At(now));
+    EXPECT_EQ(replica.connect_at(), At(now + wait));
+    now += wait;
+  }
+}
+
+TEST(Failover, TheMostAdvancedOneIsChosen) {
+  FailoverQuestion question{
+      .reachable = {{"r1", History(5)}, {"r2", History(7)}}, .replicas = 2, .acks = 1};
+  auto choice = ChooseSource(question);
+  ASSERT_OK(choice.status());
+  EXPECT_EQ(choice->name, "r2");
+  EXPECT_FALSE(choice->may_lose_acknowledged);
+  question.wanted = "r1";  // 6 and 7 are on r2: one ack is enough for a client to know of them
+  EXPECT_THAT(ChooseSource(question), StatusIs(absl::StatusCode::kFailedPrecondition));
+  question.acks = 2;  // on r2 alone they cannot have been acknowledged
+  choice = ChooseSource(question);
+  ASSERT_OK(choice.status());
+  EXPECT_EQ(choice->must_rewind, std::vector<std::string>{"r2"});
+  question.wanted = "r9";
+  EXPECT_THAT(ChooseSource(question), StatusIs(absl::StatusCode::kNotFound));
+}
+
+TEST(Failover, WhoDoesNotAnswerMayHoldMore) {
+  FailoverQuestion question{.reachable = {{"r1", History(5)}}, .replicas = 2, .acks = 1};
+  EXPECT_THAT(ChooseSource(question), StatusIs(absl::StatusCode::kFailedPrecondition));
+  question.is_forced = true;
+  EXPECT_TRUE(ChooseSource(question)->may_lose_acknowledged);
+  question.is_forced = false;
+  question.acks = 0;  // nothing was promised
+  EXPECT_OK(ChooseSource(question).status());
+  question.acks = 2;  // needs both: the one that answers has everything
+  EXPECT_OK(ChooseSource(question).status());
+}
+
+TEST(Failover, HistoriesThatWentApartNeedAPerson) {
+  GtidSet fork = History(3);
+  fork.Add(kB, {TxnSeq(4), TxnSeq(9)});
+  EXPECT_THAT(ChooseSource({.reachable = {{"r1", History(5)}, {"r2", fork}}, .replicas = 2}),
+              StatusIs(absl::StatusCode::kDataLoss));
+  const RewindPlan plan = PlanRewind(History(5), fork);
+  EXPECT_EQ(plan.keep_through, TxnSeq(3));
+  EXPECT_EQ(plan.undo_through, TxnSeq(5));
+  EXPECT_TRUE(plan.is_needed());
+  EXPECT_FALSE(PlanRewind(History(3), fork).is_needed());
+}
+
+}  // namespace
+}  // namespace sextant::binlog
