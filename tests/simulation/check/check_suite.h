@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "tests/simulation/check/commit_checker.h"
+#include "tests/simulation/check/endpoint_checker.h"
 #include "tests/simulation/check/facts.h"
 #include "tests/simulation/check/page_checker.h"
 #include "tests/simulation/check/recovery_checker.h"
@@ -14,7 +15,12 @@ namespace sextant::simulation {
 class CheckSuite final : public Observer {
  public:
   explicit CheckSuite(Sim* sim)
-      : facts_(sim), commits_(&facts_), segments_(&facts_), recoveries_(&facts_), pages_(&facts_) {}
+      : facts_(sim),
+        commits_(&facts_),
+        segments_(&facts_),
+        recoveries_(&facts_),
+        pages_(&facts_),
+        endpoints_(&facts_) {}
 
   Facts& facts() { return facts_; }
 
@@ -74,6 +80,9 @@ class CheckSuite final : public Observer {
                 const page::PageImage& image) override {
     Tell(&Observer::PageRead, compute, epoch, page, read_point, image);
   }
+  void NewestShown(ComputeNo compute, VolumeEpoch epoch, Lsn position, Instant asked_at) override {
+    Tell(&Observer::NewestShown, compute, epoch, position, asked_at);
+  }
   void ReadRefused(ComputeNo compute, const absl::Status& why) override {
     Tell(&Observer::ReadRefused, compute, why);
   }
@@ -92,8 +101,9 @@ class CheckSuite final : public Observer {
   SegmentChecker segments_;
   RecoveryChecker recoveries_;
   PageChecker pages_;
-  const std::vector<Observer*> observers_ = {&facts_.history, &facts_.index, &commits_,
-                                             &segments_,      &recoveries_,  &pages_};
+  EndpointChecker endpoints_;
+  const std::vector<Observer*> observers_ = {&facts_.history, &facts_.index, &commits_,  &segments_,
+                                             &recoveries_,    &pages_,       &endpoints_};
 };
 
 }  // namespace sextant::simulation

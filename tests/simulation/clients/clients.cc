@@ -46,10 +46,11 @@ ComputeHost* Clients::DrawWriter() {
 }
 
 void Clients::Next(int client) {
+  const bool is_read = is_reading_ && (sim_.rng.OneIn(plan_.read_one_in) || !is_writing_);
+  if (is_read && sim_.Happens(plan_.newest_one_in)) return ReadNewest(client);
   ComputeHost* host = DrawWriter();
   if (host == nullptr) return Think(client);
-  const bool is_read = sim_.rng.OneIn(plan_.read_one_in) || !is_writing_;
-  if (is_read && is_reading_) return OpenView(client, host);
+  if (is_read) return OpenView(client, host);
   if (is_writing_) return Commit(client, host);
   Think(client);
 }
@@ -108,6 +109,32 @@ void Clients::Commit(int client, ComputeHost* host) {
   host->WhenDurable(commit, timeout, [this, client, turn](const absl::Status& status) {
     acked_ += status.ok();
     if (turns_[client] == turn) Think(client);
+  });
+}
+
+// Of whomever it takes for the writer: one that is paused hears of it when it goes on.
+void Clients::ReadNewest(int client) {
+  std::vector<ComputeHost*> writers;
+  for (ComputeHost* host : computes_) {
+    if (host->is_open()) writers.push_back(host);
+  }
+  if (writers.empty()) return Think(client);
+  ComputeHost* host = writers[sim_.rng.Below(writers.size())];
+  const PageNo page = DrawPage();
+  const absl::Duration timeout = sim_.Between(absl::Milliseconds(1), plan_.timeout_high);
+  const uint64_t turn = turns_[client];
+  sim_.loop.After(timeout * 2, kWorld, [this, client, turn] {
+    if (turns_[client] == turn) Think(client);
+  });
+  sim_.loop.After(absl::ZeroDuration(), host->process(), [this, host, page, timeout, client, turn] {
+    if (!host->is_open()) return;
+    if (history_.openings().rbegin()->first > host->epoch()) {
+      sim_.Count(Rare::kSucceededWriterAsked);
+    }
+    host->ReadNewest(page, timeout, [this, client, turn](const absl::Status& status) {
+      shown_ += status.ok();
+      if (turns_[client] == turn) Think(client);
+    });
   });
 }
 

@@ -17,7 +17,8 @@ namespace sextant::simulation {
 struct ClientPlan {
   int clients = 3;
   absl::Duration think_high = absl::Milliseconds(5);
-  uint64_t read_one_in = 4;  // of what clients do
+  uint64_t read_one_in = 4;    // of what clients do
+  uint64_t newest_one_in = 2;  // of reads: of the newest, at whoever may be the writer
   uint64_t max_pages_per_mtr = 4;
   uint64_t hot_pages = 4;  // half of all changes go to so many pages
   uint64_t full_image_one_in = 8;
@@ -39,6 +40,7 @@ class Clients {
 
   uint64_t acked() const { return acked_; }
   uint64_t read() const { return read_; }
+  uint64_t shown() const { return shown_; }
 
  private:
   struct View;
@@ -48,6 +50,7 @@ class Clients {
   ComputeHost* DrawWriter();
   void Commit(int client, ComputeHost* host);
   void OpenView(int client, ComputeHost* host);
+  void ReadNewest(int client);
   void ReadNext(const std::shared_ptr<View>& view);
   // The page after a change to it: a few bytes, or all of it.
   std::string Change(const std::string& before);
@@ -63,6 +66,7 @@ class Clients {
   std::vector<uint64_t> turns_;  // by client: which of its operations is under way
   uint64_t acked_ = 0;
   uint64_t read_ = 0;
+  uint64_t shown_ = 0;  // of the newest
 };
 
 }  // namespace sextant::simulation

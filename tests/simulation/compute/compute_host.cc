@@ -43,7 +43,7 @@ void ComputeHost::Kill() {
   sim_.Tell("writer ", compute_, " dies, ", Describe());
   if (running_->writer) {
     for (const auto& [token, wait] : running_->waits) {
-      sim_.observer->CommitUnknown(compute_, epoch(), wait.first);
+      if (wait.commit) sim_.observer->CommitUnknown(compute_, epoch(), *wait.commit);
     }
   }
   kill_in_.reset();
@@ -86,16 +86,18 @@ void ComputeHost::Settle() {
     sim_.observer->BatchSent(compute_, send.batch, LowestPoint());
     if (to.is_up) world_.streams->Send(to.stream, send.batch.bytes);
   }
+  for (const WriterOutput::Probe& probe : output.probes) {
+    const Connection& to =
+        running_->connections[running_->members[probe.member.pg.value()][probe.member.slot]];
+    if (to.is_up) world_.streams->Send(to.stream, probe.probe);
+  }
   sim_.observer->VdlMoved(compute_, epoch(), writer.vdl());
   for (const WriterOutput::Release& release : output.releases) {
     auto wait = running_->waits.extract(release.wait);
     SEXTANT_CHECK(!wait.empty());
-    const auto& [lsn, done] = wait.mapped();
-    if (release.status.ok()) {
-      sim_.observer->CommitAcked(compute_, epoch(), lsn);
-    } else {
-      sim_.observer->CommitUnknown(compute_, epoch(), lsn);
-    }
+    const auto& [commit, done] = wait.mapped();
+    if (commit && release.status.ok()) sim_.observer->CommitAcked(compute_, epoch(), *commit);
+    if (commit && !release.status.ok()) sim_.observer->CommitUnknown(compute_, epoch(), *commit);
     done(release.status);
   }
   CountBehind();
@@ -181,9 +183,7 @@ Writer::Appended ComputeHost::Append(const std::vector<page::PageChange>& change
 }
 
 void ComputeHost::WhenDurable(Lsn lsn, absl::Duration timeout, DurableDone done) {
-  const compute::WaitToken token = running_->last_wait = running_->last_wait.Next();
-  running_->waits[token] = {lsn, std::move(done)};
-  running_->writer->WaitDurable(lsn, token, now() + timeout);
+  running_->writer->WaitDurable(lsn, Park(lsn, std::move(done)), now() + timeout);
   Settle();
 }
 

@@ -72,6 +72,10 @@ class ComputeHost {
                                    const std::vector<std::string>& images);
   void WhenDurable(Lsn lsn, absl::Duration timeout, DurableDone done);
 
+  // A client's request for the newest version of a page, as the session layer answers it: read,
+  // then shown once what was read is durable and this node proven to be the writer still.
+  void ReadNewest(PageNo page, absl::Duration timeout, DurableDone done);
+
   // --- read points and reads; a point must be open while pages are read at it.
   void OpenPoint(Lsn lsn);
   void ClosePoint(Lsn lsn);
@@ -85,6 +89,10 @@ class ComputeHost {
     uint64_t number = 0;  // counts ups and downs, so that late answers are known
     std::vector<std::optional<quorum::Slot>> slots;  // its place in each PG, once open
   };
+  struct Wait {
+    std::optional<Lsn> commit;  // whose outcome is waited for
+    DurableDone done;
+  };
   struct Running {  // a process's memory
     std::unique_ptr<compute::Opening> opening;
     std::unique_ptr<compute::Writer> writer;
@@ -95,11 +103,12 @@ class ComputeHost {
     VolumeEpoch claimed;
     bool has_failed = false;
     bool was_behind = false;  // a member was, behind what the writer keeps
-    std::map<compute::WaitToken, std::pair<Lsn, DurableDone>> waits;
+    std::map<compute::WaitToken, Wait> waits;
     compute::WaitToken last_wait;
     std::map<Lsn, int> points;
   };
   struct Fetch;
+  struct Request;
 
   Instant now() const { return sim_.loop.LocalNow(process_); }
   // --- compute_host.cc
@@ -121,7 +130,13 @@ class ComputeHost {
   void MembersAnswered(size_t node, uint64_t connection,
                        const absl::StatusOr<protocol::NodeStatus>& reply);
   void PerformRaise(const compute::WriterOutput::RaiseEpoch& raise);
+  void NodeAnswered(size_t node, const protocol::EpochAnswer& answer);
   std::optional<size_t> NodeNamed(const std::string& name) const;
+  // --- compute_endpoint.cc
+  compute::WaitToken Park(std::optional<Lsn> commit, DurableDone done);
+  void Present(const std::shared_ptr<Request>& request);
+  void Prove(const std::shared_ptr<Request>& request);
+  void Show(const std::shared_ptr<Request>& request, const absl::Status& status);
   // --- compute_reads.cc
   std::vector<size_t> CompleteNodes(const Fetch& fetch) const;
   void Ask(const std::shared_ptr<Fetch>& fetch);

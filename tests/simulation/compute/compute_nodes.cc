@@ -37,6 +37,8 @@ void ComputeHost::Connect(size_t node) {
       process_, world_.nodes[node]->process(),
       {.on_up = [this, node] { NodeUp(node); },
        .on_ack = [this, node](const protocol::AppendAck& ack) { NodeAcked(node, ack); },
+       .on_answer = [this,
+                     node](const protocol::EpochAnswer& answer) { NodeAnswered(node, answer); },
        .on_down = [this, node] { NodeDown(node); }});
 }
 
@@ -71,6 +73,15 @@ void ComputeHost::NodeAcked(size_t node, const protocol::AppendAck& ack) {
   } else if (const auto slot = running_->opening->SlotOf(world_.nodes[node]->member().node, pg)) {
     running_->opening->BatchAcked({pg, *slot}, ack, now());
   }
+  Settle();
+}
+
+void ComputeHost::NodeAnswered(size_t node, const protocol::EpochAnswer& answer) {
+  if (!running_->writer) return;
+  const PgId pg = answer.segment.pg;
+  const Connection& connection = running_->connections[node];
+  if (pg.value() >= connection.slots.size() || !connection.slots[pg.value()]) return;
+  running_->writer->EpochAnswered({pg, *connection.slots[pg.value()]}, answer);
   Settle();
 }
 

@@ -60,6 +60,9 @@ class Observer {
   // A reader got these bytes.
   virtual void PageRead(ComputeNo compute, VolumeEpoch epoch, PageNo page, Lsn read_point,
                         const page::PageImage& image) {}
+  // A reply left for a client that wanted the newest: what it shows is as of `position`, and the
+  // request came in at `asked_at` (true time).
+  virtual void NewestShown(ComputeNo compute, VolumeEpoch epoch, Lsn position, Instant asked_at) {}
   // A segment had it that the read point is out of range.
   virtual void ReadRefused(ComputeNo compute, const absl::Status& why) {}
   // After every step of a compute node.

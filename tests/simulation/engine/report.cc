@@ -50,6 +50,9 @@ constexpr std::array<std::string_view, kRares> kRareNames = {
     "a page was read from a stored version alone",
     "a page was read at an old read point",
     "a founding was interrupted",
+    "a writer was asked for the newest when it had been succeeded",
+    "a proof failed: the writer was succeeded",
+    "a proof failed: too few members answered in time",
 };
 
 template <typename Names, typename Counts>
@@ -76,6 +79,7 @@ void Report::Add(const Report& other) {
   commits_acked += other.commits_acked;
   commits_unknown += other.commits_unknown;
   reads += other.reads;
+  proven_reads += other.proven_reads;
   recoveries += other.recoveries;
   beyond_budget += other.beyond_budget;
   trace_hash += other.trace_hash;
@@ -91,7 +95,8 @@ std::string Summary(const Report& report) {
               " beyond the fault budget), events ", report.events, ", simulated seconds ",
               report.simulated_nanos / 1'000'000'000, ", commits acknowledged ",
               report.commits_acked, ", unknown ", report.commits_unknown, ", page reads ",
-              report.reads, ", recoveries ", report.recoveries, ", trace ", report.trace_hash,
+              report.reads, ", proven reads ", report.proven_reads, ", recoveries ",
+              report.recoveries, ", trace ", report.trace_hash,
               "\n  faults: ", List(kFaultNames, report.faults),
               "\n  rare situations:", rares.empty() ? " none" : rares);
 }

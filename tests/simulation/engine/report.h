@@ -66,6 +66,9 @@ enum class Rare {
   kReadWithoutLog,
   kOldReadPointServed,
   kFoundingInterrupted,
+  kSucceededWriterAsked,
+  kProofRefusedFenced,
+  kProofTooLate,
   kCount
 };
 
@@ -84,6 +87,7 @@ struct ReportNumbers {
   uint64_t commits_acked = 0;
   uint64_t commits_unknown = 0;
   uint64_t reads = 0;
+  uint64_t proven_reads = 0;
   uint64_t recoveries = 0;
   uint64_t beyond_budget = 0;  // seeds whose faults may end in "unavailable" or "reported loss"
   uint64_t trace_hash = 0;     // of one seed; the sum over several

@@ -114,6 +114,7 @@ Plan DrawPlan(Prng* rng) {
   plan.clients = {.clients = static_cast<int>(rng->Between(1, 5)),
                   .think_high = absl::Microseconds(static_cast<int64_t>(Spread(rng, 1000, 5))),
                   .read_one_in = rng->Between(2, 8),
+                  .newest_one_in = rng->Between(2, 4),
                   .max_pages_per_mtr = rng->Between(1, 6),
                   .hot_pages = rng->Between(1, 6),
                   .full_image_one_in = Chance(rng, 2, 5),

@@ -55,10 +55,22 @@ void Streams::Send(StreamId id, std::shared_ptr<const std::string> batch) {
     sim_.loop.After(absl::ZeroDuration(), kWorld, [this, id] { Break(id); });
   }
   if (sim_.Happens(plan.damage_one_in)) batch = Damage(*batch);
+  SendDown(id, stream, std::move(batch));
+}
+
+void Streams::Send(StreamId id, const protocol::EpochProbe& probe) {
+  Stream* stream = Find(id);
+  if (stream == nullptr || stream->is_broken) return;
+  auto& under_way = stream->down.under_way;
+  if (under_way.empty() || sim_.rng.OneIn(2)) return SendDown(id, stream, probe);
+  under_way.emplace_front(under_way.front().first, probe);
+}
+
+void Streams::SendDown(StreamId id, Stream* stream, Down message) {
   auto& down = stream->down;
   down.last_due =
       std::max(down.last_due, sim_.loop.now() + network_.Delay(stream->client, stream->server));
-  down.under_way.emplace_back(down.last_due, std::move(batch));
+  down.under_way.emplace_back(down.last_due, std::move(message));
   if (!std::exchange(down.is_pumping, true)) {
     sim_.loop.After(down.last_due - sim_.loop.now(), kWorld, [this, id] { PumpDown(id); });
   }
@@ -81,8 +93,12 @@ void Streams::PumpDown(StreamId id) {
   while (!is_cut && !down.under_way.empty() && down.under_way.front().first <= sim_.loop.now()) {
     stream->stalled_since = Instant::Max();
     sim_.loop.At(sim_.loop.now(), stream->server, stream->server_life,
-                 [server, id, bytes = std::move(down.under_way.front().second)] {
-                   server->BatchArrived(id, bytes);
+                 [server, id, message = std::move(down.under_way.front().second)] {
+                   if (const auto* probe = std::get_if<protocol::EpochProbe>(&message)) {
+                     server->ProbeArrived(id, *probe);
+                   } else {
+                     server->BatchArrived(id, std::get<0>(message));
+                   }
                  });
     down.under_way.pop_front();
   }
@@ -100,13 +116,13 @@ bool Streams::IsGivenUp(StreamId id, Stream* stream, ProcessId from, ProcessId t
   return true;
 }
 
-void Streams::Ack(StreamId id, const protocol::AppendAck& ack) {
+void Streams::SendUp(StreamId id, Up message) {
   Stream* stream = Find(id);
   if (stream == nullptr || stream->is_broken) return;
   auto& up = stream->up;
   up.last_due =
       std::max(up.last_due, sim_.loop.now() + network_.Delay(stream->server, stream->client));
-  up.under_way.emplace_back(up.last_due, ack);
+  up.under_way.emplace_back(up.last_due, std::move(message));
   if (!std::exchange(up.is_pumping, true)) {
     sim_.loop.After(up.last_due - sim_.loop.now(), kWorld, [this, id] { PumpUp(id); });
   }
@@ -121,9 +137,14 @@ void Streams::PumpUp(StreamId id) {
   while (!is_cut && !up.under_way.empty() && up.under_way.front().first <= sim_.loop.now()) {
     stream->stalled_since = Instant::Max();
     sim_.loop.At(sim_.loop.now(), stream->client, stream->client_life,
-                 [this, id, ack = std::move(up.under_way.front().second)] {
+                 [this, id, message = std::move(up.under_way.front().second)] {
                    Stream* s = Find(id);
-                   if (s != nullptr && !s->is_broken) s->callbacks.on_ack(ack);
+                   if (s == nullptr || s->is_broken) return;
+                   if (const auto* answer = std::get_if<protocol::EpochAnswer>(&message)) {
+                     s->callbacks.on_answer(*answer);
+                   } else {
+                     s->callbacks.on_ack(std::get<0>(message));
+                   }
                  });
     up.under_way.pop_front();
   }

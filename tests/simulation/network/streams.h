@@ -1,4 +1,5 @@
-// Streams: batches from compute nodes to storage nodes, in order, and acknowledgements back.
+// Streams: batches and epoch probes from compute nodes to storage nodes, in order, and
+// acknowledgements and answers back. A probe may overtake batches.
 //
 // A stream lives from Open, through a handshake, to its break; the client then opens another. Each
 // side hears of the break by itself: in the meantime the server may yet take in what was under way
@@ -10,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "common/base/strong_int.h"
@@ -32,6 +34,7 @@ class StreamServer {
   virtual ~StreamServer() = default;
   virtual void StreamOpened(StreamId stream) = 0;
   virtual void BatchArrived(StreamId stream, std::shared_ptr<const std::string> bytes) = 0;
+  virtual void ProbeArrived(StreamId stream, const protocol::EpochProbe& probe) = 0;
   virtual void StreamEnded(StreamId stream) = 0;
 };
 
@@ -40,6 +43,7 @@ class Streams {
   struct Client {
     std::function<void()> on_up;
     std::function<void(const protocol::AppendAck&)> on_ack;
+    std::function<void(const protocol::EpochAnswer&)> on_answer;
     std::function<void()> on_down;  // last; also when it never came up
   };
 
@@ -52,8 +56,10 @@ class Streams {
   // --- the client's side
   StreamId Open(ProcessId client, ProcessId server, Client callbacks);
   void Send(StreamId stream, std::shared_ptr<const std::string> batch);
+  void Send(StreamId stream, const protocol::EpochProbe& probe);
   // --- the server's side
-  void Ack(StreamId stream, const protocol::AppendAck& ack);
+  void Ack(StreamId stream, const protocol::AppendAck& ack) { SendUp(stream, ack); }
+  void Answer(StreamId stream, const protocol::EpochAnswer& answer) { SendUp(stream, answer); }
 
   // The process is gone: the other end of each of its streams hears of it in a while.
   void ProcessDied(ProcessId process);
@@ -61,6 +67,9 @@ class Streams {
   void ResetOne();
 
  private:
+  using Down = std::variant<std::shared_ptr<const std::string>, protocol::EpochProbe>;
+  using Up = std::variant<protocol::AppendAck, protocol::EpochAnswer>;
+
   template <typename Message>
   struct Direction {
     std::deque<std::pair<Instant, Message>> under_way;  // with when it is due
@@ -74,12 +83,14 @@ class Streams {
     bool is_up = false;  // the client's view
     bool is_server_side_up = false;
     bool is_broken = false;
-    Direction<std::shared_ptr<const std::string>> down;
-    Direction<protocol::AppendAck> up;
+    Direction<Down> down;
+    Direction<Up> up;
     Instant stalled_since = Instant::Max();
   };
 
   Stream* Find(StreamId stream);
+  void SendDown(StreamId id, Stream* stream, Down message);
+  void SendUp(StreamId id, Up message);
   void Arrived(StreamId stream);  // the handshake at the server
   void PumpDown(StreamId id);
   void PumpUp(StreamId id);

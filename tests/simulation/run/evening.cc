@@ -116,8 +116,13 @@ void Day::Drill() {
   RunUntil(absl::Milliseconds(400), [] { return false; });  // what was acknowledged is told
   const uint64_t reads = clients_->read();
   Await("reads go on with three members", kPatience, [&] { return clients_->read() >= reads + 3; });
+  const uint64_t shown = clients_->shown();
+  clients_->StopWriting();  // what waits for a commit asks nothing meanwhile
+  Await("reads are proven with three members", kPatience,
+        [&] { return clients_->shown() >= shown + 3; });
   sim_.Count(Rare::kReadBelowQuorum);
   StartNode(order[2]);
+  clients_->ResumeWriting();
   before = clients_->acked();
   Await("commits resume with the fourth member", kPatience, commits);
   for (const NodeNo node : order) StartNode(node);

@@ -134,6 +134,13 @@ void StorageHost::BatchArrived(StreamId stream, std::shared_ptr<const std::strin
   if (running_->streams.contains(stream)) Append(ReplyToken(stream.value()), std::move(bytes));
 }
 
+void StorageHost::ProbeArrived(StreamId stream, const protocol::EpochProbe& probe) {
+  if (!running_->streams.contains(stream)) return;
+  protocol::EpochAnswer answer{.segment = probe.segment, .round = probe.round};
+  if (Slot* slot = Find(probe.segment)) answer.epoch = slot->segment.promised_epoch();
+  world_.streams->Answer(stream, answer);
+}
+
 void StorageHost::Append(ReplyToken from, std::shared_ptr<const std::string> bytes) {
   const absl::StatusOr<log::BatchView> view = log::DecodeBatch(*bytes);
   if (!view.ok()) return AnswerDamaged(from, *bytes, view.status());

@@ -53,6 +53,7 @@ class StorageHost final : public StreamServer {
   // --- StreamServer
   void StreamOpened(StreamId stream) override;
   void BatchArrived(StreamId stream, std::shared_ptr<const std::string> bytes) override;
+  void ProbeArrived(StreamId stream, const protocol::EpochProbe& probe) override;
   void StreamEnded(StreamId stream) override;
 
   // --- for the end of the day
