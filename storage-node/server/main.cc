@@ -81,14 +81,19 @@ void AddUpkeepFlags(CLI::App* app, UpkeepOptions* upkeep) {
                    "Collects a segment's log when that gives back so much.");
 }
 
-// A node whose disk failed must not go on: what it would acknowledge next may not be there.
-[[noreturn]] void Die(const absl::Status& error) {
-  spdlog::error("first failed write or sync: the storage node ends{}", rpc::Fields("error", error));
+// A node whose disk failed must not go on: what it would acknowledge next may not be there. Where a
+// file is damaged the next start mends it (rocksdb_salvage.h), so the process begins anew at once.
+[[noreturn]] void Die(const absl::Status& error, char** argv) {
+  const bool is_damage = absl::IsDataLoss(error);
+  spdlog::error("{}: the storage node {}{}",
+                is_damage ? "a damaged table cannot be compacted" : "first failed write or sync",
+                is_damage ? "starts anew to rewrite it" : "ends", rpc::Fields("error", error));
   spdlog::default_logger()->flush();
+  if (is_damage) ::execv("/proc/self/exe", argv);
   _exit(rpc::kExitFailure);
 }
 
-absl::Status Serve(Flags flags, PeerNodes peers) {
+absl::Status Serve(Flags flags, PeerNodes peers, char** argv) {
   flags.store.node = flags.node.node;
   flags.store.zone = flags.node.zone;
   flags.node.upkeep.scrub.interval = absl::Seconds(flags.scrub_interval_s);
@@ -98,7 +103,8 @@ absl::Status Serve(Flags flags, PeerNodes peers) {
 
   ASSIGN_OR_RETURN(std::unique_ptr<SegmentStore> store, OpenRocksDbStore(flags.store));
   ASSIGN_OR_RETURN(const std::unique_ptr<StorageNode> node,
-                   StorageNode::Open(flags.node, std::move(store), Die));
+                   StorageNode::Open(flags.node, std::move(store),
+                                     [argv](const absl::Status& error) { Die(error, argv); }));
   const auto gossip = std::make_unique<GossipRunner>(node.get(), std::move(peers), flags.repair);
   const std::unique_ptr<StorageService> service = StorageService::Make(node.get());
   ASSIGN_OR_RETURN(const std::unique_ptr<rpc::Server> server,
@@ -134,7 +140,7 @@ int Main(int argc, char** argv) {
     std::cerr << "sextant-storage-node: " << usage.message() << "\n";
     return rpc::kExitUsage;
   }
-  const absl::Status status = Serve(std::move(flags), *std::move(peers));
+  const absl::Status status = Serve(std::move(flags), *std::move(peers), argv);
   if (status.ok()) return 0;
   spdlog::error("the storage node cannot run{}", rpc::Fields("error", status));
   return rpc::kExitFailure;

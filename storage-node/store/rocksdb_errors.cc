@@ -11,7 +11,7 @@ namespace sextant::storage {
 absl::Status FromRocks(const rocksdb::Status& status, std::string_view doing) {
   if (status.ok()) return absl::OkStatus();
   const std::string message = Text("store: ", doing, ": ", status.ToString());
-  if (status.IsCorruption()) return absl::DataLossError(message);
+  if (IsDamage(status)) return absl::DataLossError(message);
   if (status.IsNotFound()) return absl::NotFoundError(message);
   return absl::UnavailableError(message);
 }
@@ -26,10 +26,8 @@ absl::Status FirstError::Set(absl::Status error) {
 void FirstError::OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Status* error) {
   absl::Status first = FromRocks(*error, "background write");
   if (absl::IsDataLoss(first)) {
-    first =
-        absl::DataLossError(Text(first.message(),
-                                 "; a table file is damaged and cannot be rewritten: replace the "
-                                 "segments of this node (sextant segment replace)"));
+    on_damage_();
+    first = absl::DataLossError(Text(first.message(), "; the next start rewrites the table"));
   }
   (void)Set(std::move(first));
 }

@@ -3,8 +3,10 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <mutex>
 #include <string_view>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "rocksdb/listener.h"
@@ -16,9 +18,17 @@ namespace sextant::storage {
 // is as fatal as any other. DATA_LOSS: what lies there is damaged.
 absl::Status FromRocks(const rocksdb::Status& status, std::string_view doing);
 
+// What lies there is damaged, or a file that must be there is not.
+inline bool IsDamage(const rocksdb::Status& status) {
+  return status.IsCorruption() || status.IsPathNotFound();
+}
+
 // The first failed write or sync, foreground or background; shared with RocksDB's threads.
 class FirstError : public rocksdb::EventListener {
  public:
+  // `on_damage`: compaction met a damaged table.
+  explicit FirstError(std::function<void()> on_damage) : on_damage_(std::move(on_damage)) {}
+
   absl::Status Get() const {
     if (!is_set_.load(std::memory_order_acquire)) return absl::OkStatus();
     std::lock_guard<std::mutex> lock(mutex_);
@@ -34,6 +44,7 @@ class FirstError : public rocksdb::EventListener {
   }
 
  private:
+  const std::function<void()> on_damage_;
   std::atomic<bool> is_set_{false};
   mutable std::mutex mutex_;
   absl::Status error_;

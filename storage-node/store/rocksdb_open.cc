@@ -1,8 +1,8 @@
 // Opening a RocksDbStore, also one that is damaged. See rocksdb_store_impl.h and witness.h.
 //
-// A write-ahead log that is damaged before its end makes RocksDB refuse; it is then opened once
-// more so that it takes what it can still read, and the witness tells which segments lack
-// something. Where RocksDB cannot be opened at all the node does not start.
+// Where RocksDB refuses, or the mark of an earlier run asks for it, the files are salvaged first
+// (rocksdb_salvage.h) and the witness tells which segments lack something. The node does not start
+// where damaged tables meet damaged witness files: nothing is left to tell what it promised.
 #include <spdlog/spdlog.h>
 
 #include <utility>
@@ -12,6 +12,8 @@
 #include "common/base/status.h"
 #include "common/base/text.h"
 #include "storage-node/store/data_directory.h"
+#include "storage-node/store/rocksdb_families.h"
+#include "storage-node/store/rocksdb_salvage.h"
 #include "storage-node/store/rocksdb_store_impl.h"
 #include "storage-node/store/store_codec.h"
 
@@ -25,64 +27,32 @@ absl::Status OpenError(const rocksdb::Status& status, const DataDirectory& direc
     return absl::UnavailableError(Text("data directory ", directory.path(),
                                        " is in use by another process; stop that one first"));
   }
-  if (!status.IsCorruption()) return FromRocks(status, Text("open ", directory.store_path()));
-  return absl::DataLossError(Text("the store in ", directory.store_path(),
-                                  " is too damaged to be opened: ", status.ToString(),
-                                  "; replace the segments of this node (sextant segment replace), ",
-                                  "then give the node an empty directory"));
+  return FromRocks(status, Text("open ", directory.store_path()));
 }
 
-rocksdb::Status OpenWith(const rocksdb::DBOptions& db, const RocksDbStoreOptions& options,
-                         const std::string& path, RocksDatabase* database) {
-  rocksdb::DB* raw = nullptr;
-  const rocksdb::Status status =
-      rocksdb::DB::Open(db, path, Families(options), &database->families, &raw);
-  database->db.reset(raw);
-  return status;
-}
-
-// What a damaged write-ahead log still says in so many bytes of high-water marks, whatever becomes
-// of the records around them: RocksDB leaves out all that shares 32 KiB with the damage, and the
-// witness may lag behind that.
-void RaiseByRawMarks(rocksdb::Env* env, const std::string& path, Witness* witness) {
-  std::vector<std::string> files;
-  if (!env->GetChildren(path, &files).ok()) return;
-  for (const std::string& file : files) {
-    std::string bytes;
-    if (!file.ends_with(".log") || !rocksdb::ReadFileToString(env, path + "/" + file, &bytes).ok())
-      continue;
-    constexpr size_t kEntryBytes = 1 + kSegmentKeyBytes + 1 + kHighWaterBytes;
-    for (size_t at = 0; at + kEntryBytes <= bytes.size(); ++at) {
-      if (bytes[at] != kSegmentKeyBytes || bytes[at + 1 + kSegmentKeyBytes] != kHighWaterBytes)
-        continue;
-      const std::string_view entry = std::string_view(bytes).substr(at, kEntryBytes);
-      const SegmentId segment = ParseSegmentKey(entry.substr(1, kSegmentKeyBytes));
-      if (!witness->states.contains(segment) && !witness->marks.contains(segment)) continue;
-      const auto mark = DecodeHighWater(segment, entry.substr(2 + kSegmentKeyBytes));
-      if (mark.ok()) witness->RaiseMark(*mark);
-    }
+// RocksDB's own lock, while files are changed with the database closed.
+class StoreLock {
+ public:
+  StoreLock(rocksdb::Env* env, const std::string& store_path) : env_(env) {
+    status_ = env->LockFile(store_path + "/LOCK", &lock_);
   }
-}
+  ~StoreLock() {
+    if (lock_ != nullptr) env_->UnlockFile(lock_);
+  }
+  StoreLock(const StoreLock&) = delete;
+  StoreLock& operator=(const StoreLock&) = delete;
+  const rocksdb::Status& status() const { return status_; }
 
-// Raises the marks of `witness`, if there is one, by what a damaged log says.
-absl::StatusOr<RocksDatabase> OpenDatabase(const RocksDbStoreOptions& options,
-                                           const DataDirectory& directory,
-                                           const std::shared_ptr<FirstError>& first_error,
-                                           absl::StatusOr<Witness>* witness) {
-  RocksDatabase database;
-  rocksdb::DBOptions db = DatabaseOptions(options, directory.is_new(), first_error);
-  const rocksdb::Status status = OpenWith(db, options, directory.store_path(), &database);
-  if (status.ok()) return database;
-  if (!status.IsCorruption()) return OpenError(status, directory);
-  if (witness->ok()) RaiseByRawMarks(db.env, directory.store_path(), &**witness);
-  SalvageWriteAheadLog(&db);
-  const rocksdb::Status salvaged = OpenWith(db, options, directory.store_path(), &database);
-  if (!salvaged.ok()) return OpenError(salvaged, directory);
-  spdlog::error(
-      "store: the write-ahead log in {} is damaged, what could be read of it was kept; segments "
-      "that lack something repair themselves from their peers: {}",
-      directory.store_path(), status.ToString());
-  return database;
+ private:
+  rocksdb::Env* const env_;
+  rocksdb::FileLock* lock_ = nullptr;
+  rocksdb::Status status_;
+};
+
+// A directory that has lost its store altogether is not mended: an operator emptied it.
+bool IsStoreDamaged(const rocksdb::Status& status, rocksdb::Env* env,
+                    const DataDirectory& directory) {
+  return IsDamage(status) && env->FileExists(directory.store_path() + "/CURRENT").ok();
 }
 
 absl::StatusOr<uint64_t> ReadVersion(const RocksDatabase& database) {
@@ -179,27 +149,126 @@ void RocksDatabase::PutVersion(uint64_t version, rocksdb::WriteBatch* batch) con
   batch->Put(families[kDefault], kVersionKey, value + body);
 }
 
+DatabaseContents ReadContents(const RocksDatabase& database) {
+  return {ReadVersion(database), ReadStates(database), ReadMarks(database)};
+}
+
+namespace {
+
+// Everything that opening one directory needs.
+class Opening {
+ public:
+  explicit Opening(const RocksDbStoreOptions& options, DataDirectory directory)
+      : options_(options),
+        env_(options.env != nullptr ? options.env : rocksdb::Env::Default()),
+        directory_(std::move(directory)),
+        mark_(std::make_shared<RepairMark>(env_, options.directory)),
+        first_error_(std::make_shared<FirstError>([mark = mark_] { mark->SetVerify(); })),
+        witness_(std::make_unique<WitnessFiles>(
+            env_, options.directory,
+            [error = first_error_](absl::Status status) { (void)error->Set(std::move(status)); })) {
+  }
+
+  absl::StatusOr<std::unique_ptr<SegmentStore>> Open();
+
+ private:
+  absl::Status OpenDatabase();
+  absl::Status SalvageLogs();
+  absl::Status SalvageAll();
+  absl::Status GiveUp(const absl::Status& why);
+  rocksdb::Status TryOpen(bool has_rewritten_logs);
+
+  const RocksDbStoreOptions& options_;
+  rocksdb::Env* const env_;
+  DataDirectory directory_;
+  const std::shared_ptr<RepairMark> mark_;
+  const std::shared_ptr<FirstError> first_error_;
+  std::unique_ptr<WitnessFiles> witness_;
+  absl::StatusOr<Witness> found_;  // in the witness files
+  RocksDatabase database_;
+};
+
+rocksdb::Status Opening::TryOpen(bool has_rewritten_logs) {
+  const bool create = directory_.is_new() || mark_->Read() == RepairMark::Kind::kBeginAnew;
+  rocksdb::DBOptions db = DatabaseOptions(options_, create, first_error_);
+  if (has_rewritten_logs) AllowRewrittenLogs(&db);
+  return OpenFamilies(db, Families(options_), directory_.store_path(), &database_);
+}
+
+// The marks go first: what is rewritten says no more how far the logs reached.
+absl::Status Opening::SalvageLogs() {
+  const StoreLock lock(env_, directory_.store_path());
+  RETURN_IF_ERROR(OpenError(lock.status(), directory_));
+  if (found_.ok()) {
+    RaiseByRawMarks(env_, directory_.store_path(), &*found_);
+    RETURN_IF_ERROR(witness_->Save(*found_));
+  }
+  return SalvageWriteAheadLogs(env_, directory_.store_path());
+}
+
+absl::Status Opening::GiveUp(const absl::Status& why) {
+  if (!found_.ok()) {
+    return absl::DataLossError(
+        Text("the store in ", directory_.store_path(), " and its witness files are too damaged to ",
+             "be opened: ", why.ToString(), "; replace the segments of this node (sextant segment ",
+             "replace), then give the node an empty directory"));
+  }
+  spdlog::error(
+      "store: {} is too damaged to be opened; all its segments begin anew and repair themselves "
+      "from their peers: {}",
+      directory_.store_path(), why.ToString());
+  return GiveTablesUp(directory_.store_path(), mark_.get());
+}
+
+absl::Status Opening::SalvageAll() {
+  if (mark_->Read() == RepairMark::Kind::kNone)
+    RETURN_IF_ERROR(mark_->Set(RepairMark::Kind::kVerify));
+  const absl::Status salvaged = SalvageTables(options_, directory_.store_path(), found_);
+  return absl::IsDataLoss(salvaged) ? GiveUp(salvaged) : salvaged;
+}
+
+absl::Status Opening::OpenDatabase() {
+  rocksdb::Status status;
+  if (mark_->Read() != RepairMark::Kind::kVerify) {
+    status = TryOpen(/*has_rewritten_logs=*/false);
+    if (!IsStoreDamaged(status, env_, directory_)) return OpenError(status, directory_);
+  }
+  RETURN_IF_ERROR(SalvageLogs());
+  if (mark_->Read() != RepairMark::Kind::kVerify) {
+    status = TryOpen(/*has_rewritten_logs=*/true);
+    if (!IsStoreDamaged(status, env_, directory_)) return OpenError(status, directory_);
+  }
+  RETURN_IF_ERROR(SalvageAll());
+  return OpenError(TryOpen(/*has_rewritten_logs=*/true), directory_);
+}
+
+absl::StatusOr<std::unique_ptr<SegmentStore>> Opening::Open() {
+  found_ = witness_->Read();
+  if (directory_.is_new() && absl::IsNotFound(found_.status())) found_ = Witness();
+  if (found_.status().code() == absl::StatusCode::kFailedPrecondition) return found_.status();
+  RETURN_IF_ERROR(OpenDatabase());
+  ASSIGN_OR_RETURN(Reconciled reconciled, Reconcile(ReadContents(database_), found_));
+  if (mark_->Read() == RepairMark::Kind::kBeginAnew) {
+    BeginSegmentsAnew(&reconciled.contents);
+    reconciled.is_database_behind = true;
+  }
+  for (const std::string& loss : reconciled.losses) {
+    spdlog::error("store: {}: {}", options_.directory, loss);
+  }
+  RETURN_IF_ERROR(BringInLine(database_, reconciled));
+  RETURN_IF_ERROR(witness_->Start(std::move(reconciled.contents)));
+  if (directory_.is_new()) RETURN_IF_ERROR(directory_.MarkReady());
+  RETURN_IF_ERROR(mark_->Clear());
+  return std::make_unique<RocksDbStore>(options_, first_error_, mark_, std::move(database_),
+                                        std::move(witness_));
+}
+
+}  // namespace
+
 absl::StatusOr<std::unique_ptr<SegmentStore>> OpenRocksDbStore(const RocksDbStoreOptions& options) {
   ASSIGN_OR_RETURN(DataDirectory directory,
                    DataDirectory::Open(options.directory, {options.node, options.zone}));
-  auto first_error = std::make_shared<FirstError>();
-  auto witness = std::make_unique<WitnessFiles>(
-      options.env != nullptr ? options.env : rocksdb::Env::Default(), options.directory,
-      [first_error](absl::Status error) { (void)first_error->Set(std::move(error)); });
-  absl::StatusOr<Witness> found = witness->Read();
-  if (directory.is_new() && absl::IsNotFound(found.status())) found = Witness();
-  if (found.status().code() == absl::StatusCode::kFailedPrecondition) return found.status();
-  ASSIGN_OR_RETURN(RocksDatabase database, OpenDatabase(options, directory, first_error, &found));
-  const DatabaseContents contents{ReadVersion(database), ReadStates(database), ReadMarks(database)};
-  ASSIGN_OR_RETURN(Reconciled reconciled, Reconcile(contents, found));
-  for (const std::string& loss : reconciled.losses) {
-    spdlog::error("store: {}: {}", options.directory, loss);
-  }
-  RETURN_IF_ERROR(BringInLine(database, reconciled));
-  RETURN_IF_ERROR(witness->Start(std::move(reconciled.contents)));
-  if (directory.is_new()) RETURN_IF_ERROR(directory.MarkReady());
-  return std::make_unique<RocksDbStore>(options, std::move(first_error), std::move(database),
-                                        std::move(witness));
+  return Opening(options, std::move(directory)).Open();
 }
 
 }  // namespace sextant::storage

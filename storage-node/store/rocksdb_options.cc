@@ -64,9 +64,13 @@ rocksdb::DBOptions DatabaseOptions(const RocksDbStoreOptions& options, bool crea
   return db;
 }
 
-void SalvageWriteAheadLog(rocksdb::DBOptions* db) {
-  db->wal_recovery_mode = rocksdb::WALRecoveryMode::kSkipAnyCorruptedRecords;
+void AllowRewrittenLogs(rocksdb::DBOptions* db) {
   db->track_and_verify_wals_in_manifest = false;  // a file may be missing or cut short
+}
+
+void OpenWhatCanBeRead(rocksdb::DBOptions* db) {
+  AllowRewrittenLogs(db);
+  db->paranoid_checks = false;
 }
 
 std::vector<rocksdb::ColumnFamilyDescriptor> Families(const RocksDbStoreOptions& options) {

@@ -14,8 +14,10 @@ enum Family { kDefault, kMeta, kHighWater, kLog, kPages };
 // Takes note of background errors (a failed flush or compaction), which RocksDB would else retry.
 rocksdb::DBOptions DatabaseOptions(const RocksDbStoreOptions& options, bool create,
                                    std::shared_ptr<rocksdb::EventListener> listener);
-// So that what is still readable of a damaged write-ahead log is kept.
-void SalvageWriteAheadLog(rocksdb::DBOptions* db);
+// After write-ahead logs were rewritten: they are not as the manifest says.
+void AllowRewrittenLogs(rocksdb::DBOptions* db);
+// So that a database opens that has damaged tables, to read the others.
+void OpenWhatCanBeRead(rocksdb::DBOptions* db);
 std::vector<rocksdb::ColumnFamilyDescriptor> Families(const RocksDbStoreOptions& options);
 
 }  // namespace sextant::storage

@@ -24,7 +24,7 @@ absl::StatusOr<std::optional<page::PageImage>> RocksDbStore::ReadPage(SegmentId 
   it->Seek(PageKey(segment, page, at_or_below));
   Lsn lsn;
   if (!it->Valid()) {
-    RETURN_IF_ERROR(FromRocks(it->status(), Text("read page ", page)));
+    RETURN_IF_ERROR(Read(it->status(), Text("read page ", page)));
     return std::optional<page::PageImage>();
   }
   if (!ParsePageKey(AsView(it->key()), segment, page, &lsn))
@@ -51,11 +51,15 @@ absl::Status RocksDbStore::FlushPages() {
   return Written(db_->Flush({}, family(kPages)), "flush page versions");
 }
 
-// Where a walk through damage ends at the latest: the last page that the segment can have.
+PageNo LastPageOf(const SegmentState& state) {
+  const uint64_t groups = uint64_t{state.segment.pg.value()} + 1;
+  return PageNo(groups * state.descriptor.geometry.pages_per_pg - 1);
+}
+
+// Where a walk through damage ends at the latest.
 PageNo RocksDbStore::LastPage(SegmentId segment) const {
   const std::optional<SegmentState> state = witness_->State(segment);
-  if (!state) return kMaxPage;
-  return PageNo((uint64_t{segment.pg.value()} + 1) * state->descriptor.geometry.pages_per_pg - 1);
+  return state ? LastPageOf(*state) : kMaxPage;
 }
 
 absl::StatusOr<std::vector<PageNo>> RocksDbStore::ListPages(SegmentId segment, PageNo from,
@@ -69,7 +73,7 @@ absl::StatusOr<std::vector<PageNo>> RocksDbStore::ListPages(SegmentId segment, P
     if (it->Valid()) {
       if (!ParsePageKey(AsView(it->key()), segment, &page, &lsn)) break;
       pages.push_back(page);
-    } else if (it->status().IsCorruption() && next <= LastPage(segment)) {
+    } else if (IsDamage(it->status()) && next <= LastPage(segment)) {
       pages.push_back(next);  // a damaged block: it may hold this page
     } else {
       RETURN_IF_ERROR(FromRocks(it->status(), "list pages"));
@@ -79,10 +83,14 @@ absl::StatusOr<std::vector<PageNo>> RocksDbStore::ListPages(SegmentId segment, P
   return pages;
 }
 
-absl::StatusOr<std::optional<PageNo>> RocksDbStore::ScanPages(
-    SegmentId segment, PageNo from, size_t limit,
+absl::StatusOr<std::optional<PageNo>> ScanPageFamily(
+    rocksdb::DB* db, rocksdb::ColumnFamilyHandle* family, SegmentId segment, PageNo from,
+    PageNo last, size_t limit,
     const std::function<void(PageNo, Lsn, const absl::StatusOr<page::PageImage>&)>& visit) {
-  const std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(walk_, family(kPages)));
+  rocksdb::ReadOptions walk;
+  walk.total_order_seek = true;
+  walk.fill_cache = false;
+  const std::unique_ptr<rocksdb::Iterator> it(db->NewIterator(walk, family));
   PageNo page = from;
   std::optional<PageNo> visited;  // the last one, to count pages and not versions
   size_t pages = 0;
@@ -94,7 +102,7 @@ absl::StatusOr<std::optional<PageNo>> RocksDbStore::ScanPages(
     if (is_found) {
       if (!ParsePageKey(AsView(it->key()), segment, &page, &lsn)) return std::nullopt;
       image = DecodePage(segment, page, lsn, AsView(it->value()));
-    } else if (it->status().IsCorruption() && page <= LastPage(segment)) {
+    } else if (IsDamage(it->status()) && page <= last) {
       image = FromRocks(it->status(), Text("scan page ", page));
     } else {
       RETURN_IF_ERROR(FromRocks(it->status(), "scan pages"));
@@ -110,6 +118,17 @@ absl::StatusOr<std::optional<PageNo>> RocksDbStore::ScanPages(
       it->Seek(PageKey(segment, page, kMaxLsn));
     }
   }
+}
+
+absl::StatusOr<std::optional<PageNo>> RocksDbStore::ScanPages(
+    SegmentId segment, PageNo from, size_t limit,
+    const std::function<void(PageNo, Lsn, const absl::StatusOr<page::PageImage>&)>& visit) {
+  return ScanPageFamily(db_, family(kPages), segment, from, LastPage(segment), limit,
+                        [&](PageNo page, Lsn lsn, const absl::StatusOr<page::PageImage>& image) {
+                          if (lsn == Lsn() && absl::IsDataLoss(image.status()))
+                            repair_mark_->SetVerify();
+                          visit(page, lsn, image);
+                        });
 }
 
 absl::Status RocksDbStore::DropPageVersion(SegmentId segment, PageNo page, Lsn lsn) {
@@ -130,7 +149,7 @@ absl::Status RocksDbStore::DropPageVersions(SegmentId segment, PageNo page, Lsn 
     // One by one: a range tombstone per page would make every later read slower.
     batch.Delete(family(kPages), it->key());
   }
-  if (it->status().IsCorruption()) {
+  if (IsDamage(it->status())) {
     batch.DeleteRange(family(kPages), begin, PageKey(segment, page.Next(), kMaxLsn));
   } else {
     RETURN_IF_ERROR(FromRocks(it->status(), Text("drop versions of page ", page)));

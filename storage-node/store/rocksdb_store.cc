@@ -12,9 +12,11 @@
 namespace sextant::storage {
 
 RocksDbStore::RocksDbStore(RocksDbStoreOptions options, std::shared_ptr<FirstError> first_error,
-                           RocksDatabase database, std::unique_ptr<WitnessFiles> witness)
+                           std::shared_ptr<RepairMark> repair_mark, RocksDatabase database,
+                           std::unique_ptr<WitnessFiles> witness)
     : options_(std::move(options)),
       first_error_(std::move(first_error)),
+      repair_mark_(std::move(repair_mark)),
       database_(std::move(database)),
       db_(database_.db.get()),
       witness_(std::move(witness)) {
@@ -42,6 +44,11 @@ absl::Status RocksDbStore::CheckRoom(uint64_t bytes) const {
 absl::Status RocksDbStore::Written(const rocksdb::Status& status, std::string_view doing) {
   if (status.ok()) return absl::OkStatus();
   return first_error_->Set(FromRocks(status, doing));
+}
+
+absl::Status RocksDbStore::Read(const rocksdb::Status& status, std::string_view doing) {
+  if (IsDamage(status)) repair_mark_->SetVerify();
+  return FromRocks(status, doing);
 }
 
 absl::Status RocksDbStore::Commit(const StoreWrite& write) {
@@ -90,14 +97,14 @@ absl::StatusOr<std::optional<LogHighWater>> RocksDbStore::LoadHighWater(SegmentI
   return witness_->Mark(segment);
 }
 
-absl::Status RocksDbStore::ScanLog(
-    SegmentId segment, LogPosition from,
+absl::Status ScanLogFamily(
+    rocksdb::DB* db, rocksdb::ColumnFamilyHandle* family, SegmentId segment, LogPosition from,
+    LogPosition last,
     const std::function<void(LogPosition, std::shared_ptr<const std::string>)>& visit) {
-  const std::optional<LogHighWater> mark = witness_->Mark(segment);
   rocksdb::ReadOptions read;
   read.readahead_size = 1 << 20;
   read.fill_cache = false;
-  const std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(read, family(kLog)));
+  const std::unique_ptr<rocksdb::Iterator> it(db->NewIterator(read, family));
   LogPosition next = from;
   it->Seek(LogKey(segment, next));
   while (true) {
@@ -109,10 +116,9 @@ absl::Status RocksDbStore::ScanLog(
       it->Next();
     } else if (it->status().ok()) {
       return absl::OkStatus();
-    } else if (it->status().IsCorruption()) {
+    } else if (IsDamage(it->status())) {
       // A damaged block: what lies in it is left out, and the caller sees the gap in the positions.
-      // Behind the mark it holds nothing of this segment.
-      if (!mark || next >= mark->last_position) return absl::OkStatus();
+      if (next >= last) return absl::OkStatus();
       next = next.Next();
       it->Seek(LogKey(segment, next));
     } else {
@@ -121,18 +127,26 @@ absl::Status RocksDbStore::ScanLog(
   }
 }
 
+absl::Status RocksDbStore::ScanLog(
+    SegmentId segment, LogPosition from,
+    const std::function<void(LogPosition, std::shared_ptr<const std::string>)>& visit) {
+  // Behind the mark it holds nothing of this segment.
+  const std::optional<LogHighWater> mark = witness_->Mark(segment);
+  return ScanLogFamily(db_, family(kLog), segment, from, mark ? mark->last_position : from, visit);
+}
+
 absl::StatusOr<std::string> RocksDbStore::ReadBatch(SegmentId segment, LogPosition position) {
   std::string batch;
-  RETURN_IF_ERROR(FromRocks(db_->Get({}, family(kLog), LogKey(segment, position), &batch),
-                            Text("read batch at position ", position)));
+  RETURN_IF_ERROR(Read(db_->Get({}, family(kLog), LogKey(segment, position), &batch),
+                       Text("read batch at position ", position)));
   return batch;
 }
 
 absl::StatusOr<std::string> RocksDbStore::ReadRecord(SegmentId segment, LogPosition position,
                                                      uint32_t offset, uint32_t size) {
   rocksdb::PinnableSlice batch;
-  RETURN_IF_ERROR(FromRocks(db_->Get({}, family(kLog), LogKey(segment, position), &batch),
-                            Text("read batch at position ", position)));
+  RETURN_IF_ERROR(Read(db_->Get({}, family(kLog), LogKey(segment, position), &batch),
+                       Text("read batch at position ", position)));
   return CutRecord(AsView(batch), offset, size);
 }
 

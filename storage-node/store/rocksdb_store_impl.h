@@ -1,7 +1,7 @@
 // RocksDbStore's insides. Internal to store/; users include rocksdb_store.h.
 //
-// rocksdb_store.cc: commits and the log; rocksdb_pages.cc: page versions; rocksdb_open.cc: opening,
-// also what is damaged.
+// rocksdb_store.cc: commits and the log; rocksdb_pages.cc: page versions; rocksdb_open.cc: opening;
+// rocksdb_salvage.cc: what is damaged.
 #pragma once
 
 #include <functional>
@@ -9,19 +9,34 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "rocksdb/db.h"
+#include "storage-node/store/repair_mark.h"
 #include "storage-node/store/rocksdb_errors.h"
 #include "storage-node/store/rocksdb_options.h"
 #include "storage-node/store/rocksdb_store.h"
 #include "storage-node/store/table_dropper.h"
+#include "storage-node/store/witness.h"
 #include "storage-node/store/witness_files.h"
 
 namespace sextant::storage {
 
 inline rocksdb::Slice AsSlice(std::string_view bytes) { return {bytes.data(), bytes.size()}; }
 inline std::string_view AsView(const rocksdb::Slice& slice) { return {slice.data(), slice.size()}; }
+
+// SegmentStore::ScanLog of a family; `last`: the highest position that the segment can have.
+absl::Status ScanLogFamily(
+    rocksdb::DB* db, rocksdb::ColumnFamilyHandle* family, SegmentId segment, LogPosition from,
+    LogPosition last,
+    const std::function<void(LogPosition, std::shared_ptr<const std::string>)>& visit);
+// SegmentStore::ScanPages of a family; `last`: the last page that the segment can have.
+absl::StatusOr<std::optional<PageNo>> ScanPageFamily(
+    rocksdb::DB* db, rocksdb::ColumnFamilyHandle* family, SegmentId segment, PageNo from,
+    PageNo last, size_t limit,
+    const std::function<void(PageNo, Lsn, const absl::StatusOr<page::PageImage>&)>& visit);
+PageNo LastPageOf(const SegmentState& state);
 
 // An open database with the handles of Families(), in their order.
 struct RocksDatabase {
@@ -30,7 +45,11 @@ struct RocksDatabase {
 
   RocksDatabase() = default;
   RocksDatabase(RocksDatabase&&) = default;
-  RocksDatabase& operator=(RocksDatabase&&) = default;
+  RocksDatabase& operator=(RocksDatabase&& other) noexcept {
+    std::swap(db, other.db);
+    families.swap(other.families);
+    return *this;
+  }
   ~RocksDatabase();
 
   // Adds to `batch` what drops everything of a segment.
@@ -39,10 +58,13 @@ struct RocksDatabase {
   void PutVersion(uint64_t version, rocksdb::WriteBatch* batch) const;
 };
 
+DatabaseContents ReadContents(const RocksDatabase& database);
+
 class RocksDbStore : public SegmentStore {
  public:
   RocksDbStore(RocksDbStoreOptions options, std::shared_ptr<FirstError> first_error,
-               RocksDatabase database, std::unique_ptr<WitnessFiles> witness);
+               std::shared_ptr<RepairMark> repair_mark, RocksDatabase database,
+               std::unique_ptr<WitnessFiles> witness);
 
   absl::Status Commit(const StoreWrite& write) override;
   absl::StatusOr<std::vector<SegmentState>> LoadStates() override;
@@ -71,12 +93,15 @@ class RocksDbStore : public SegmentStore {
   // Gives back the room of what a write that is durable dropped.
   void DropTables(const StoreWrite& write);
   PageNo LastPage(SegmentId segment) const;
+  // The error of a read; damage is noted for the next start.
+  absl::Status Read(const rocksdb::Status& status, std::string_view doing);
   // Keeps a failed write for ever.
   absl::Status Written(const rocksdb::Status& status, std::string_view doing);
   rocksdb::ColumnFamilyHandle* family(Family which) const { return database_.families[which]; }
 
   const RocksDbStoreOptions options_;
   const std::shared_ptr<FirstError> first_error_;
+  const std::shared_ptr<RepairMark> repair_mark_;
   const RocksDatabase database_;
   rocksdb::DB* const db_;
   const std::unique_ptr<WitnessFiles> witness_;

@@ -64,8 +64,9 @@ class RocksDbStoreTest : public ::testing::Test {
     EXPECT_TRUE(mark.ok()) << mark.status();
     return mark.ok() && mark->has_value() ? (*mark)->last_position.value() : 0;
   }
-  absl::Status Promise(uint64_t epoch, const std::string& node = "node") {
+  absl::Status Promise(uint64_t epoch, const std::string& node = "node", Lsn log_start = {}) {
     SegmentState state{.segment = segment_, .incarnation = IncarnationId(1)};
+    state.log_start = log_start;
     state.descriptor = {segment_.volume, {8192, 100, 4, GeometryEpoch(1)}};
     state.membership.members = {{node, "az1"}};
     state.epoch = VolumeEpoch(epoch);

@@ -54,6 +54,12 @@ absl::StatusOr<Witness> WitnessFiles::Read() const {
 }
 
 absl::Status WitnessFiles::Start(Witness contents) {
+  RETURN_IF_ERROR(Save(std::move(contents)));
+  writer_ = std::thread([this] { Run(); });
+  return absl::OkStatus();
+}
+
+absl::Status WitnessFiles::Save(Witness contents) {
   {
     Lock lock(mutex_);
     contents_ = std::move(contents);
@@ -68,7 +74,6 @@ absl::Status WitnessFiles::Start(Witness contents) {
     }
     RETURN_IF_ERROR(WriteCopy(copy));
   }
-  writer_ = std::thread([this] { Run(); });
   return absl::OkStatus();
 }
 

@@ -43,7 +43,9 @@ class WitnessFiles {
   // none can be read. FAILED_PRECONDITION: of another format.
   absl::StatusOr<Witness> Read() const;
 
-  // Puts `contents` into both files, synced, and begins.
+  // Puts `contents` into both files, synced.
+  absl::Status Save(Witness contents);
+  // Saves, and begins.
   absl::Status Start(Witness contents);
 
   // Takes in what the database holds now. Returns the first error of a write of states.
