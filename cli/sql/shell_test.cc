@@ -37,7 +37,7 @@ class ShellTest : public ::testing::Test {
     server_ = builder.BuildAndStart();
   }
   void StopServing() {
-    service_->Detach();
+    service_->Detach(absl::UnavailableError("this node is shutting down"));
     executor_.reset();
     server_->Shutdown(std::chrono::system_clock::now());
     server_.reset();

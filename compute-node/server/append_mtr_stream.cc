@@ -8,45 +8,20 @@
 
 namespace sextant::server {
 
-void AppendMtrStreams::Add(AppendMtrStream* stream) {
-  bool is_late = false;
-  {
-    std::lock_guard lock(mutex_);
-    streams_.insert(stream);
-    is_late = is_stopped_;
-  }
-  if (is_late) stream->Stop();
-}
-
-void AppendMtrStreams::Remove(AppendMtrStream* stream) {
-  std::lock_guard lock(mutex_);
-  streams_.erase(stream);
-}
-
-void AppendMtrStreams::StopAll() {
-  // Held throughout: a stream that ends meanwhile waits in Remove, so that it is there to be
-  // stopped.
-  std::lock_guard lock(mutex_);
-  is_stopped_ = true;
-  for (AppendMtrStream* stream : streams_) stream->Stop();
-}
-
-AppendMtrStream* AppendMtrStream::Start(compute::WriterVolume* volume,
-                                        compute::MtrAppender* appender, AppendMtrStreams* streams,
-                                        Options options) {
-  std::shared_ptr<AppendMtrStream> stream(new AppendMtrStream(volume, appender, streams, options));
+AppendMtrStream* AppendMtrStream::Start(grpc::CallbackServerContext* context, VolumeUse use) {
+  std::shared_ptr<AppendMtrStream> stream(new AppendMtrStream(context, std::move(use)));
   stream->self_ = stream;
   // By itself: metadata that travels with a first write is held back with it when that has a buffer
   // hint, and the write is then never reported as done.
   stream->StartSendInitialMetadata();
   stream->StartRead(&stream->request_);
-  streams->Add(stream.get());
+  stream->use_->calls.Add(stream.get());
   return stream.get();
 }
 
-void AppendMtrStream::Stop() {
+void AppendMtrStream::End(const absl::Status& why) {
   std::lock_guard lock(mutex_);
-  is_stopping_ = true;
+  why_ending_ = why;
   WriteNextLocked();
 }
 
@@ -56,16 +31,16 @@ void AppendMtrStream::OnReadDone(bool ok) {
     std::lock_guard lock(mutex_);
     is_reading_ = false;
     if (!ok) is_read_out_ = true;
-    if (!ok || is_stopping_) return WriteNextLocked();
+    if (!ok || !why_ending_.ok()) return WriteNextLocked();
     is_appending_ = true;
     answer = &answers_.emplace_back();
     answer->response.set_id(request_.id());
   }
-  const absl::Duration timeout = TimeoutOf(request_, options_.commit_timeout);
-  appender_.Append(EditsOf(request_), timeout,
-                   [self = self_, answer, timeout](const absl::StatusOr<Lsn>& lsn) {
-                     self->Appended(answer, timeout, lsn);
-                   });
+  const absl::Duration timeout = TimeoutOf(request_, use_->options.commit_timeout);
+  use_->appender.Append(EditsOf(request_), timeout,
+                        [self = self_, answer, timeout](const absl::StatusOr<Lsn>& lsn) {
+                          self->Appended(answer, timeout, lsn);
+                        });
 }
 
 void AppendMtrStream::Appended(Answer* answer, absl::Duration timeout,
@@ -77,7 +52,7 @@ void AppendMtrStream::Appended(Answer* answer, absl::Duration timeout,
     ReadNextLocked();
   }
   if (!lsn.ok()) return Answered(answer, lsn.status());
-  volume_.WhenDurable(*lsn, timeout, [self = self_, answer](const absl::Status& durable) {
+  use_->volume.WhenDurable(*lsn, timeout, [self = self_, answer](const absl::Status& durable) {
     self->Answered(answer, durable);
   });
 }
@@ -102,8 +77,8 @@ void AppendMtrStream::OnWriteDone(bool ok) {
 }
 
 void AppendMtrStream::ReadNextLocked() {
-  if (is_reading_ || is_appending_ || is_read_out_ || is_stopping_ || is_finished_) return;
-  if (answers_.size() >= static_cast<size_t>(options_.max_unanswered)) return;
+  if (is_reading_ || is_appending_ || is_read_out_ || !why_ending_.ok() || is_finished_) return;
+  if (answers_.size() >= static_cast<size_t>(use_->options.max_appends_per_stream)) return;
   is_reading_ = true;
   StartRead(&request_);
 }
@@ -120,15 +95,13 @@ void AppendMtrStream::WriteNextLocked() {
     if (answers_.size() > 1 && answers_[1].is_ready) options.set_buffer_hint();
     return StartWrite(&answers_.front().response, options);
   }
-  if (is_appending_ || !(is_read_out_ || is_stopping_)) return;
+  if (is_appending_ || !(is_read_out_ || !why_ending_.ok())) return;
   is_finished_ = true;
-  Finish(is_read_out_ ? grpc::Status::OK
-                      : rpc::ToGrpc(absl::UnavailableError(
-                            "this node is shutting down: all that it took is answered")));
+  Finish(is_read_out_ ? grpc::Status::OK : rpc::ToGrpc(why_ending_));
 }
 
 void AppendMtrStream::OnDone() {
-  streams_.Remove(this);
+  use_->calls.Remove(this);
   self_ = nullptr;
 }
 

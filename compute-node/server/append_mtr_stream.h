@@ -10,45 +10,20 @@
 #include <deque>
 #include <memory>
 #include <mutex>
-#include <set>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "compute-node/writer/mtr_appender.h"
-#include "compute-node/writer/writer_volume.h"
+#include "compute-node/server/volume_backend.h"
 #include "sextant/v1/volume.grpc.pb.h"
 
 namespace sextant::server {
 
-class AppendMtrStream;
-
-// The streams that are open, so that they can be ended. Thread-safe.
-class AppendMtrStreams {
- public:
-  void Add(AppendMtrStream* stream);
-  void Remove(AppendMtrStream* stream);
-  void StopAll();
-
- private:
-  std::mutex mutex_;
-  std::set<AppendMtrStream*> streams_;
-  bool is_stopped_ = false;
-};
-
 class AppendMtrStream final
-    : public grpc::ServerBidiReactor<v1::AppendMtrRequest, v1::AppendMtrResponse> {
+    : public grpc::ServerBidiReactor<v1::AppendMtrRequest, v1::AppendMtrResponse>,
+      private OpenCall {
  public:
-  struct Options {
-    absl::Duration commit_timeout;
-    int max_unanswered = 0;
-  };
-
   // Owns itself until gRPC and the volume have let go of it.
-  static AppendMtrStream* Start(compute::WriterVolume* volume, compute::MtrAppender* appender,
-                                AppendMtrStreams* streams, Options options);
-
-  // Takes no more requests and ends once those taken are answered.
-  void Stop();
+  static AppendMtrStream* Start(grpc::CallbackServerContext* context, VolumeUse use);
 
   void OnReadDone(bool ok) override;
   void OnWriteDone(bool ok) override;
@@ -60,19 +35,18 @@ class AppendMtrStream final
     bool is_ready = false;
   };
 
-  AppendMtrStream(compute::WriterVolume* volume, compute::MtrAppender* appender,
-                  AppendMtrStreams* streams, Options options)
-      : volume_(*volume), appender_(*appender), streams_(*streams), options_(options) {}
+  AppendMtrStream(grpc::CallbackServerContext* context, VolumeUse use)
+      : context_(*context), use_(std::move(use)) {}
 
+  void End(const absl::Status& why) override;
+  void Cancel() override { context_.TryCancel(); }
   void Appended(Answer* answer, absl::Duration timeout, const absl::StatusOr<Lsn>& lsn);
   void Answered(Answer* answer, const absl::Status& status);
   void ReadNextLocked();
   void WriteNextLocked();
 
-  compute::WriterVolume& volume_;
-  compute::MtrAppender& appender_;
-  AppendMtrStreams& streams_;
-  const Options options_;
+  grpc::CallbackServerContext& context_;
+  const VolumeUse use_;
   std::shared_ptr<AppendMtrStream> self_;  // until OnDone; answers under way hold it too
 
   v1::AppendMtrRequest request_;
@@ -84,7 +58,7 @@ class AppendMtrStream final
   bool is_writing_ = false;
   bool is_broken_ = false;    // a write failed: the client is gone
   bool is_read_out_ = false;  // the client sends no more
-  bool is_stopping_ = false;
+  absl::Status why_ending_;   // not OK: ends once what it took is answered
   bool is_finished_ = false;
 };
 

@@ -1,29 +1,27 @@
-// What a compute node shows at /metrics. Internal to server/.
+// What every role of a compute node measures and shows at /metrics. Internal to server/.
 #pragma once
 
-#include <prometheus/collectable.h>
 #include <prometheus/histogram.h>
+#include <prometheus/metric_family.h>
 #include <prometheus/registry.h>
 
+#include <string>
 #include <vector>
 
 #include "absl/time/time.h"
-#include "compute-node/writer/writer_volume.h"
 
 namespace sextant::server {
 
-// Watermarks, members and counters, read from the volume whenever somebody asks. It outlives them.
-class ComputeMetrics : public prometheus::Collectable {
- public:
-  explicit ComputeMetrics(const compute::WriterVolume* volume) : volume_(*volume) {}
-  std::vector<prometheus::MetricFamily> Collect() const override;
-
- private:
-  const compute::WriterVolume& volume_;
-};
+// One sample of a family.
+prometheus::ClientMetric MetricValue(prometheus::MetricType type, double value,
+                                     std::vector<prometheus::ClientMetric::Label> labels = {});
+// Families of one sample without labels.
+prometheus::MetricFamily Gauge(std::string name, std::string help, uint64_t value);
+prometheus::MetricFamily Total(std::string name, std::string help, uint64_t value);
 
 // sextant_commit_latency_seconds: append to durable. sextant_page_read_latency_seconds: a page from
-// a segment. sextant_growth_seconds: adding protection groups, one step. Thread-safe.
+// a segment. sextant_growth_seconds: adding protection groups, one step. They outlive roles, so
+// that a node's history goes on when its role changes. Thread-safe.
 class ComputeLatencies {
  public:
   explicit ComputeLatencies(prometheus::Registry* registry);

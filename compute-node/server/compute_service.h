@@ -1,18 +1,28 @@
 // ComputeService over gRPC: what this compute node says of itself and of the members it sees.
 #pragma once
 
-#include <string>
+#include <functional>
 
-#include "compute-node/writer/writer_volume.h"
+#include "absl/status/status.h"
 #include "sextant/v1/compute.grpc.pb.h"
 
 namespace sextant::server {
 
+// The node behind the service (node.h); tests put something else there. Thread-safe, non-blocking.
+class NodeControl {
+ public:
+  virtual ~NodeControl() = default;
+  virtual void FillStatus(v1::ComputeStatus* status) const = 0;
+  virtual void ReplaceSegment(const v1::ReplaceSegmentRequest& request,
+                              std::function<void(absl::Status)> done) = 0;
+  virtual absl::Status UndoReplace(const v1::UndoReplaceRequest& request) = 0;
+  virtual absl::Status Promote(v1::PromoteResponse* response) = 0;
+};
+
 class ComputeService final : public v1::ComputeService::CallbackService {
  public:
-  // The volume outlives the service.
-  ComputeService(std::string node, compute::WriterVolume* volume)
-      : node_(std::move(node)), volume_(*volume) {}
+  // Outlives the service.
+  explicit ComputeService(NodeControl* node) : node_(*node) {}
 
   grpc::ServerUnaryReactor* GetStatus(grpc::CallbackServerContext* context,
                                       const v1::ComputeStatusRequest* request,
@@ -23,10 +33,12 @@ class ComputeService final : public v1::ComputeService::CallbackService {
   grpc::ServerUnaryReactor* UndoReplace(grpc::CallbackServerContext* context,
                                         const v1::UndoReplaceRequest* request,
                                         v1::UndoReplaceResponse* response) override;
+  grpc::ServerUnaryReactor* Promote(grpc::CallbackServerContext* context,
+                                    const v1::PromoteRequest* request,
+                                    v1::PromoteResponse* response) override;
 
  private:
-  const std::string node_;
-  compute::WriterVolume& volume_;
+  NodeControl& node_;
 };
 
 }  // namespace sextant::server

@@ -1,9 +1,7 @@
 // sextant-compute-node: opens a volume over six storage nodes and serves SQL and the log service.
-#include <prometheus/registry.h>
 #include <spdlog/spdlog.h>
 
 #include <iostream>
-#include <memory>
 #include <string>
 #include <utility>
 
@@ -12,10 +10,19 @@
 #include "common/rpc/logging.h"
 #include "common/rpc/server.h"
 #include "compute-node/server/compute_flags.h"
-#include "compute-node/server/writer_role.h"
+#include "compute-node/server/node.h"
 
 namespace sextant::server {
 namespace {
+
+// Serves until a stop signal, then drains. An error: it could not serve, or its role failed.
+absl::Status Run(ComputeFlags flags) {
+  Node node(std::move(flags));
+  RETURN_IF_ERROR(node.Start());
+  const int signal = rpc::WaitForStopSignal();
+  spdlog::info("compute node stops{}", rpc::Fields("signal", signal));
+  return node.Stop();
+}
 
 int Main(int argc, char** argv) {
   CLI::App app(
@@ -34,7 +41,7 @@ int Main(int argc, char** argv) {
     return rpc::kExitUsage;
   }
   rpc::PrepareServerProcess();
-  const absl::Status status = RunWriter(std::move(flags));
+  const absl::Status status = Run(std::move(flags));
   if (status.ok()) return 0;
   spdlog::error("the compute node cannot run{}", rpc::Fields("error", status));
   return rpc::kExitFailure;

@@ -14,40 +14,31 @@ namespace {
 // Requests read ahead of the one under way; a client that sends more is not read from for a while.
 constexpr size_t kMaxQueuedRequests = 16;
 
-grpc::Status NotOpen() {
-  return rpc::ToGrpc(
-      absl::UnavailableError("the volume is not open on this node, which may still be recovering: "
-                             "retry, or ask ComputeService "
-                             "what it waits for"));
-}
+using ExecutorUse = Attachment<sql::SqlExecutor>::Use;
+using SqlReactor = grpc::ServerBidiReactor<v1::SqlRequest, v1::SqlResponse>;
+
+class RefusedReactor final : public SqlReactor {
+ public:
+  explicit RefusedReactor(const absl::Status& why) { Finish(rpc::ToGrpc(why)); }
+  void OnDone() override { delete this; }
+};
 
 // One client's stream. It deletes itself in OnDone, which comes after Finish, and Finish is called
 // only when no request is under way: so the sink that a request holds never outlives its use of it.
-class SessionReactor : public grpc::ServerBidiReactor<v1::SqlRequest, v1::SqlResponse> {
+class SessionReactor final : public SqlReactor, private OpenCall {
  public:
-  explicit SessionReactor(grpc::CallbackServerContext* context)
-      : context_(context), sink_(std::make_shared<Sink>(this)) {}
-
-  // Opens the session, here and now, and begins to read.
-  void Open(sql::SqlExecutor& executor) {
-    absl::StatusOr<std::shared_ptr<sql::Session>> session = executor.OpenSession();
-    if (!session.ok()) {
-      Finish(rpc::ToGrpc(session.status()));
-      return;
-    }
-    bool is_cancelled = false;
-    {
-      std::lock_guard lock(mutex_);
-      session_ = *std::move(session);
-      is_cancelled = is_cancelled_;
-    }
-    if (is_cancelled) session_->Cancel();
-    // Tells the client that from here on a lost stream may have done something (sql.proto).
-    context_->AddInitialMetadata("sextant-session", "open");
-    StartSendInitialMetadata();
-    StartRead(&incoming_);
+  SessionReactor(grpc::CallbackServerContext* context, ExecutorUse use, OpenCalls* sessions)
+      : context_(context),
+        use_(std::move(use)),
+        sessions_(*sessions),
+        sink_(std::make_shared<Sink>(this)) {
+    sessions_.Add(this);
   }
-  void Refuse(const grpc::Status& status) { Finish(status); }
+
+  // Opens the session on the pool, for a cold cache makes that read pages.
+  void Start() {
+    use_->pool().Post([this] { Open(); });
+  }
 
   void OnReadDone(bool ok) override {
     bool is_paused = false;
@@ -73,12 +64,42 @@ class SessionReactor : public grpc::ServerBidiReactor<v1::SqlRequest, v1::SqlRes
   }
 
   void OnDone() override {
+    sessions_.Remove(this);
     sink_->Leave();
     if (session_ != nullptr) session_->Close();
     delete this;
   }
 
  private:
+  // The session, here and now; then begins to read.
+  void Open() {
+    absl::StatusOr<std::shared_ptr<sql::Session>> session = use_->OpenSession();
+    bool is_cancelled = false;
+    {
+      std::lock_guard lock(mutex_);
+      if (session.ok()) session_ = *std::move(session);
+      is_finished_ = !session.ok();
+      is_busy_ = false;
+      is_cancelled = is_cancelled_;
+    }
+    if (!session.ok()) return Finish(rpc::ToGrpc(session.status()));
+    if (is_cancelled) session_->Cancel();
+    // Tells the client that from here on a lost stream may have done something (sql.proto).
+    context_->AddInitialMetadata("sextant-session", "open");
+    StartSendInitialMetadata();
+    StartRead(&incoming_);
+    RunNext();  // ends it, if that is wanted already
+  }
+
+  void End(const absl::Status& why) override {
+    {
+      std::lock_guard lock(mutex_);
+      why_ending_ = why;
+    }
+    RunNext();
+  }
+  void Cancel() override { context_->TryCancel(); }
+
   // What a request holds; it may outlive the reactor by the length of a timer.
   class Sink : public sql::ResponseSink {
    public:
@@ -112,11 +133,13 @@ class SessionReactor : public grpc::ServerBidiReactor<v1::SqlRequest, v1::SqlRes
     sql::Request request;
     bool must_read = false;
     bool is_end = false;
+    absl::Status why;
     {
       std::lock_guard lock(mutex_);
       if (is_busy_ || is_finished_) return;
-      if (is_cancelled_) queue_.clear();
-      if (queue_.empty() && !has_read_all_ && !is_cancelled_) return;
+      why = why_ending_;
+      if (is_cancelled_ || !why.ok()) queue_.clear();
+      if (queue_.empty() && !has_read_all_ && !is_cancelled_ && why.ok()) return;
       if (queue_.empty()) {
         is_end = is_finished_ = true;
       } else {
@@ -127,7 +150,9 @@ class SessionReactor : public grpc::ServerBidiReactor<v1::SqlRequest, v1::SqlRes
       }
     }
     if (is_end) {
-      Finish(grpc::Status::OK);
+      // Every request that was begun is answered.
+      if (!why.ok()) context_->AddTrailingMetadata("sextant-unanswered", "not-executed");
+      Finish(rpc::ToGrpc(why));
       return;
     }
     if (must_read) StartRead(&incoming_);
@@ -141,6 +166,8 @@ class SessionReactor : public grpc::ServerBidiReactor<v1::SqlRequest, v1::SqlRes
   }
 
   grpc::CallbackServerContext* const context_;
+  const ExecutorUse use_;
+  OpenCalls& sessions_;
   const std::shared_ptr<Sink> sink_;
   v1::SqlRequest incoming_;
   v1::SqlResponse outgoing_;
@@ -149,31 +176,22 @@ class SessionReactor : public grpc::ServerBidiReactor<v1::SqlRequest, v1::SqlRes
   std::mutex mutex_;  // of what follows
   std::shared_ptr<sql::Session> session_;
   std::deque<sql::Request> queue_;
-  bool is_busy_ = false;
+  bool is_busy_ = true;  // a request, or at first the opening, is under way
   bool is_read_paused_ = false;
   bool has_read_all_ = false;
   bool is_cancelled_ = false;
   bool is_finished_ = false;
+  absl::Status why_ending_;  // not OK: no request is begun any more
 };
 
-class BatchReactor : public grpc::ServerUnaryReactor {
+class BatchReactor final : public grpc::ServerUnaryReactor {
  public:
-  explicit BatchReactor(v1::SqlResponse* response) : response_(response) {}
+  // The request is gRPC's, and const only for form's sake: its texts are copied, not moved.
+  BatchReactor(ExecutorUse use, const v1::SqlRequest& request, v1::SqlResponse* response)
+      : use_(std::move(use)), request_(request), response_(response) {}
 
-  void Run(sql::SqlExecutor& executor, sql::Request request) {
-    std::function<void()> cancel =
-        executor.Batch(std::move(request), [this](sql::Response response) {
-          ToProto(std::move(response), response_);
-          Release();
-        });
-    bool is_cancelled = false;
-    {
-      std::lock_guard lock(mutex_);
-      cancel_ = cancel;
-      is_cancelled = is_cancelled_;
-    }
-    if (is_cancelled) cancel();
-    Release();
+  void Start() {
+    use_->pool().Post([this] { Run(); });
   }
 
   void OnCancel() override {
@@ -188,11 +206,29 @@ class BatchReactor : public grpc::ServerUnaryReactor {
   void OnDone() override { delete this; }
 
  private:
+  void Run() {
+    std::function<void()> cancel =
+        use_->Batch(FromProto(&request_), [this](sql::Response response) {
+          ToProto(std::move(response), response_);
+          Release();
+        });
+    bool is_cancelled = false;
+    {
+      std::lock_guard lock(mutex_);
+      cancel_ = cancel;
+      is_cancelled = is_cancelled_;
+    }
+    if (is_cancelled) cancel();
+    Release();
+  }
+
   // Both Run and the batch have to be done with this object before it may go.
   void Release() {
     if (users_.fetch_sub(1) == 1) Finish(grpc::Status::OK);
   }
 
+  const ExecutorUse use_;
+  v1::SqlRequest request_;
   v1::SqlResponse* const response_;
   std::atomic<int> users_{2};
   std::mutex mutex_;
@@ -202,49 +238,48 @@ class BatchReactor : public grpc::ServerUnaryReactor {
 
 }  // namespace
 
+SqlService::SqlService()
+    : executor_(absl::UnavailableError(
+          "the volume is not open on this node, which may still be recovering: retry, or ask "
+          "ComputeService what it waits for")) {}
+
 void SqlService::Attach(sql::SqlExecutor* executor) {
-  std::lock_guard lock(mutex_);
-  executor_ = executor;
+  sessions_.Reset();
+  executor_.Attach(executor);
 }
 
-void SqlService::Detach() {
-  std::lock_guard lock(mutex_);
-  executor_ = nullptr;
+void SqlService::Detach(const absl::Status& why) {
+  executor_.Detach(why);
+  sessions_.EndAll(why);
 }
 
-bool SqlService::WithExecutor(const std::function<void(sql::SqlExecutor&)>& use) {
-  std::lock_guard lock(mutex_);
-  if (executor_ == nullptr) return false;
-  use(*executor_);
-  return true;
+void SqlService::AwaitUnused(absl::Duration patience) {
+  if (executor_.AwaitUnused(patience)) return;
+  sessions_.CancelAll();
+  executor_.AwaitUnused();
 }
 
 grpc::ServerBidiReactor<v1::SqlRequest, v1::SqlResponse>* SqlService::Session(
     grpc::CallbackServerContext* context) {
-  auto* reactor = new SessionReactor(context);
-  // On the pool, for a cold cache makes opening a session read pages.
-  const bool is_open = WithExecutor([reactor](sql::SqlExecutor& executor) {
-    executor.pool().Post([reactor, &executor] { reactor->Open(executor); });
-  });
-  if (!is_open) reactor->Refuse(NotOpen());
+  absl::StatusOr<ExecutorUse> use = executor_.Take();
+  if (!use.ok()) return new RefusedReactor(use.status());
+  auto* const reactor = new SessionReactor(context, *std::move(use), &sessions_);
+  reactor->Start();
   return reactor;
 }
 
 grpc::ServerUnaryReactor* SqlService::Batch(grpc::CallbackServerContext* context,
                                             const v1::SqlRequest* request,
                                             v1::SqlResponse* response) {
-  // The request is gRPC's, and const only for form's sake: its texts are copied, not moved.
-  auto copy = std::make_shared<v1::SqlRequest>(*request);
-  auto* reactor = new BatchReactor(response);
-  const bool is_open = WithExecutor([reactor, copy](sql::SqlExecutor& executor) {
-    executor.pool().Post(
-        [reactor, copy, &executor] { reactor->Run(executor, FromProto(copy.get())); });
-  });
-  if (is_open) return reactor;
-  delete reactor;
-  auto* refused = context->DefaultReactor();
-  refused->Finish(NotOpen());
-  return refused;
+  absl::StatusOr<ExecutorUse> use = executor_.Take();
+  if (!use.ok()) {
+    auto* const refused = context->DefaultReactor();
+    refused->Finish(rpc::ToGrpc(use.status()));
+    return refused;
+  }
+  auto* const reactor = new BatchReactor(*std::move(use), *request, response);
+  reactor->Start();
+  return reactor;
 }
 
 }  // namespace sextant::server

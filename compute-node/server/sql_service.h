@@ -1,13 +1,12 @@
 // SqlService over gRPC: streams become sessions, unary calls batches. Thin; SQL is
 // compute-node/sql.
 //
-// It can be registered before the volume is open: until Attach, and after Detach, every call is
-// answered UNAVAILABLE. Callback API: no thread belongs to a client.
+// It stays registered while executors come and go: until Attach, and after Detach, every call is
+// refused. Callback API: no thread belongs to a client.
 #pragma once
 
-#include <functional>
-#include <mutex>
-
+#include "compute-node/server/attachment.h"
+#include "compute-node/server/open_calls.h"
 #include "compute-node/sql/executor.h"
 #include "sextant/v1/sql.grpc.pb.h"
 
@@ -15,10 +14,17 @@ namespace sextant::server {
 
 class SqlService final : public v1::SqlService::CallbackService {
  public:
-  // `executor` lives until Detach has returned and its Stop() was called.
+  SqlService();
+
+  // `executor` lives until AwaitUnused has returned.
   void Attach(sql::SqlExecutor* executor);
-  // No new calls reach the executor; those under way end when it is stopped.
-  void Detach();
+  // Refuses new calls with `why`, and ends every session with it once the request that it is at is
+  // answered; what it was sent besides is not run, and its client is told so. Batches run to their
+  // end.
+  void Detach(const absl::Status& why);
+  // Waits until no call uses the executor. Sessions whose clients take no answers are cut after
+  // `patience`; what waits or runs ends only when the volume and the executor make it.
+  void AwaitUnused(absl::Duration patience);
 
   grpc::ServerBidiReactor<v1::SqlRequest, v1::SqlResponse>* Session(
       grpc::CallbackServerContext* context) override;
@@ -27,11 +33,8 @@ class SqlService final : public v1::SqlService::CallbackService {
                                   v1::SqlResponse* response) override;
 
  private:
-  // Calls `use` with the executor, if there is one, which then stays until `use` returns.
-  bool WithExecutor(const std::function<void(sql::SqlExecutor&)>& use);
-
-  std::mutex mutex_;
-  sql::SqlExecutor* executor_ = nullptr;
+  Attachment<sql::SqlExecutor> executor_;
+  OpenCalls sessions_;
 };
 
 }  // namespace sextant::server

@@ -39,7 +39,7 @@ class SqlServiceTest : public ::testing::Test {
     service_.Attach(executor_.get());
   }
   void Close() {
-    service_.Detach();
+    service_.Detach(absl::UnavailableError("this node is shutting down"));
     executor_.reset();
   }
   v1::SqlResponse Batch(const v1::SqlRequest& request) {
@@ -191,11 +191,60 @@ TEST_F(SqlServiceTest, StoppingAnswersWhoeverIsConnected) {
   ASSERT_TRUE(stream->Read(&response));
   Close();
   EXPECT_EQ(volume_.open_views(), 0u);
+  // The COMMIT is not run, and the stream's end says so.
   stream->Write(MakeRequest("COMMIT"));
+  EXPECT_FALSE(stream->Read(&response));
+  EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_EQ(context.GetServerTrailingMetadata().count("sextant-unanswered"), 1u);
+}
+
+TEST_F(SqlServiceTest, ADetachedServiceEndsIdleSessionsAndSaysThatNothingWasLost) {
+  Open();
+  grpc::ClientContext context;
+  auto stream = stub_->Session(&context);
+  v1::SqlResponse response;
+  ASSERT_TRUE(stream->Write(MakeRequest("BEGIN; CREATE TABLE t(a)", /*is_script=*/true)));
   ASSERT_TRUE(stream->Read(&response));
-  EXPECT_EQ(response.error().code(), static_cast<uint32_t>(absl::StatusCode::kUnavailable));
-  stream->WritesDone();
-  EXPECT_TRUE(stream->Finish().ok());
+  EXPECT_TRUE(response.in_transaction());
+  service_.Detach(absl::UnavailableError("this node was promoted"));
+  // The server ends it by itself, and with it the transaction.
+  EXPECT_FALSE(stream->Read(&response));
+  const grpc::Status end = stream->Finish();
+  EXPECT_EQ(end.error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_THAT(end.error_message(), HasSubstr("promoted"));
+  EXPECT_EQ(context.GetServerTrailingMetadata().count("sextant-unanswered"), 1u);
+  service_.AwaitUnused(absl::InfiniteDuration());
+  executor_->Stop();
+  grpc::ClientContext late;
+  EXPECT_THAT(stub_->Session(&late)->Finish().error_message(), HasSubstr("promoted"));
+  Open();
+  EXPECT_EQ(Batch(MakeRequest("SELECT count(*) FROM sqlite_schema"))
+                .results(0)
+                .rows(0)
+                .values(0)
+                .integer(),
+            0);
+}
+
+TEST_F(SqlServiceTest, ADetachedServiceStopsARunningStatementWithTheReason) {
+  Open();
+  grpc::ClientContext context;
+  auto stream = stub_->Session(&context);
+  ASSERT_TRUE(stream->Write(MakeRequest(
+      "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n")));
+  v1::SqlRequest second = MakeRequest("SELECT 2");
+  ASSERT_TRUE(stream->Write(second));
+  const absl::Status why = absl::UnavailableError("this node was promoted");
+  service_.Detach(why);
+  executor_->CloseSessions(why);
+  v1::SqlResponse response;
+  // The first is answered if it was begun; the second never was, and the client is told.
+  if (stream->Read(&response)) {
+    EXPECT_THAT(response.error().message(), HasSubstr("promoted"));
+    EXPECT_TRUE(response.error().is_retriable());
+    EXPECT_FALSE(stream->Read(&response));
+  }
+  EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "common/base/status.h"
 #include "common/rpc/status.h"
 #include "compute-node/server/volume_wire.h"
 
@@ -14,25 +15,28 @@ constexpr absl::Duration kIdleWait = absl::Milliseconds(500);
 
 }  // namespace
 
-TailStream::TailStream(compute::WriterVolume* volume, Lsn after,
-                       const std::atomic<bool>* is_stopping, std::atomic<int>* tails)
-    : volume_(*volume), tail_(volume, after), is_stopping_(*is_stopping), tails_(*tails) {}
+TailStream::TailStream(grpc::CallbackServerContext* context, VolumeUse use, Lsn after)
+    : context_(*context), use_(std::move(use)), tail_(&use_->volume, after) {}
 
 TailStream::~TailStream() {
   if (thread_.joinable()) thread_.join();
-  --tails_;
+  --use_->tails;
 }
 
-TailStream* TailStream::Start(compute::WriterVolume* volume, Lsn after,
-                              const std::atomic<bool>* is_stopping, std::atomic<int>* tails,
-                              int max_tails) {
-  auto* const stream = new TailStream(volume, after, is_stopping, tails);
-  if (++*tails > max_tails) {
+TailStream* TailStream::Start(grpc::CallbackServerContext* context, VolumeUse use, Lsn after) {
+  auto* const stream = new TailStream(context, std::move(use), after);
+  if (++stream->use_->tails > stream->use_->options.max_tails) {
     stream->Finish(rpc::ToGrpc(absl::ResourceExhaustedError("too many tails of the redo log")));
   } else {
+    stream->use_->calls.Add(stream);
     stream->thread_ = std::thread([stream] { stream->Run(); });
   }
   return stream;
+}
+
+void TailStream::End(const absl::Status& why) {
+  std::lock_guard lock(mutex_);
+  why_ending_ = why;
 }
 
 void TailStream::Run() { Finish(rpc::ToGrpc(Follow())); }
@@ -41,22 +45,23 @@ absl::Status TailStream::Follow() {
   while (true) {
     absl::StatusOr<std::vector<log::RedoRecord>> records = tail_.Next(kIdleWait);
     if (!records.ok()) return records.status();
-    if (is_stopping_) return absl::UnavailableError("this node is shutting down");
-    if (!Send(*std::move(records))) return absl::CancelledError("the client is gone");
+    RETURN_IF_ERROR(Send(*std::move(records)));
   }
 }
 
-bool TailStream::Send(std::vector<log::RedoRecord> records) {
+absl::Status TailStream::Send(std::vector<log::RedoRecord> records) {
   std::unique_lock lock(mutex_);
-  if (is_gone_) return false;
-  if (records.empty()) return true;
-  response_.Clear();
-  for (log::RedoRecord& record : records) ToProto(std::move(record), response_.add_records());
-  response_.set_vdl(volume_.vdl().value());
-  is_writing_ = true;
-  StartWrite(&response_);
-  written_.wait(lock, [this] { return !is_writing_; });
-  return !is_gone_;
+  if (!why_ending_.ok()) return why_ending_;
+  if (!is_gone_ && records.empty()) return absl::OkStatus();
+  if (!is_gone_) {
+    response_.Clear();
+    for (log::RedoRecord& record : records) ToProto(std::move(record), response_.add_records());
+    response_.set_vdl(use_->volume.vdl().value());
+    is_writing_ = true;
+    StartWrite(&response_);
+    written_.wait(lock, [this] { return !is_writing_; });
+  }
+  return is_gone_ ? absl::CancelledError("the client is gone") : absl::OkStatus();
 }
 
 void TailStream::OnWriteDone(bool ok) {
@@ -71,6 +76,9 @@ void TailStream::OnCancel() {
   is_gone_ = true;
 }
 
-void TailStream::OnDone() { delete this; }
+void TailStream::OnDone() {
+  use_->calls.Remove(this);
+  delete this;
+}
 
 }  // namespace sextant::server

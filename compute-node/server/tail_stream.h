@@ -13,40 +13,40 @@
 #include <thread>
 
 #include "absl/status/status.h"
+#include "compute-node/server/volume_backend.h"
 #include "compute-node/writer/log_tail.h"
 #include "sextant/v1/volume.grpc.pb.h"
 
 namespace sextant::server {
 
-class TailStream final : public grpc::ServerWriteReactor<v1::TailResponse> {
+class TailStream final : public grpc::ServerWriteReactor<v1::TailResponse>, private OpenCall {
  public:
-  // Owns itself until gRPC has let go of it. `tails` counts those that run, at most `max_tails`.
-  static TailStream* Start(compute::WriterVolume* volume, Lsn after,
-                           const std::atomic<bool>* is_stopping, std::atomic<int>* tails,
-                           int max_tails);
+  // Owns itself until gRPC has let go of it.
+  static TailStream* Start(grpc::CallbackServerContext* context, VolumeUse use, Lsn after);
 
   void OnWriteDone(bool ok) override;
   void OnCancel() override;
   void OnDone() override;
 
  private:
-  TailStream(compute::WriterVolume* volume, Lsn after, const std::atomic<bool>* is_stopping,
-             std::atomic<int>* tails);
+  TailStream(grpc::CallbackServerContext* context, VolumeUse use, Lsn after);
   ~TailStream() override;
 
+  void End(const absl::Status& why) override;
+  void Cancel() override { context_.TryCancel(); }
   void Run();
   absl::Status Follow();
-  // False: the client is gone.
-  bool Send(std::vector<log::RedoRecord> records);
+  // CANCELLED: the client is gone. Otherwise an error is why this stream has to end.
+  absl::Status Send(std::vector<log::RedoRecord> records);
 
-  compute::WriterVolume& volume_;
+  grpc::CallbackServerContext& context_;
+  const VolumeUse use_;
   compute::LogTail tail_;
-  const std::atomic<bool>& is_stopping_;
-  std::atomic<int>& tails_;
-  std::mutex mutex_;
+  std::mutex mutex_;  // of what follows
   std::condition_variable written_;
   bool is_writing_ = false;
   bool is_gone_ = false;
+  absl::Status why_ending_;  // not OK: no more is sent
   v1::TailResponse response_;
   std::thread thread_;
 };

@@ -1,9 +1,11 @@
 // See volume_service.h. The streams are in append_mtr_stream.cc and tail_stream.cc.
 #include "compute-node/server/volume_service.h"
 
+#include <memory>
 #include <utility>
 
 #include "common/rpc/status.h"
+#include "compute-node/server/append_mtr_stream.h"
 #include "compute-node/server/tail_stream.h"
 #include "compute-node/server/volume_wire.h"
 
@@ -17,90 +19,136 @@ grpc::ServerUnaryReactor* FinishNow(grpc::CallbackServerContext* context,
   return reactor;
 }
 
+using SharedUse = std::shared_ptr<VolumeUse>;
+
+// Lets go of the backend before the call ends, for whoever ends it may wait for that.
+void Finish(grpc::ServerUnaryReactor* reactor, SharedUse* use, const absl::Status& status) {
+  use->reset();
+  reactor->Finish(rpc::ToGrpc(status));
+}
+
+// Finishes the call, whose response is filled, once this node is proven to be the writer.
+void FinishWhenCurrent(grpc::ServerUnaryReactor* reactor, SharedUse use) {
+  VolumeBackend& backend = **use;
+  backend.volume.WhenCurrent(backend.options.commit_timeout,
+                             [reactor, use = std::move(use)](const absl::Status& current) mutable {
+                               Finish(reactor, &use, current);
+                             });
+}
+
+template <typename Reactor>
+class Refused final : public Reactor {
+ public:
+  explicit Refused(const absl::Status& why) { this->Finish(rpc::ToGrpc(why)); }
+  void OnDone() override { delete this; }
+};
+
 }  // namespace
 
-VolumeService::VolumeService(compute::WriterVolume* volume, compute::WriteTicketQueue* tickets,
-                             VolumeServiceOptions options)
-    : volume_(*volume), appender_(volume, tickets), options_(options) {}
+VolumeService::VolumeService()
+    : backend_(absl::UnavailableError("this node has not opened the volume yet: retry")) {}
 
-VolumeService::~VolumeService() = default;
+void VolumeService::Detach(VolumeBackend* backend, const absl::Status& why) {
+  backend_.Detach(why);
+  backend->calls.EndAll(why);
+}
+
+void VolumeService::AwaitUnused(VolumeBackend* backend, absl::Duration patience) {
+  if (backend_.AwaitUnused(patience)) return;
+  backend->calls.CancelAll();
+  backend_.AwaitUnused();
+}
 
 grpc::ServerUnaryReactor* VolumeService::GetVolume(grpc::CallbackServerContext* context,
                                                    const v1::GetVolumeRequest*,
                                                    v1::GetVolumeResponse* response) {
-  if (const absl::Status open = volume_.CheckOpen(); !open.ok()) return FinishNow(context, open);
-  const volume::Geometry geometry = volume_.geometry();
-  response->set_volume(volume_.volume().value());
+  absl::StatusOr<VolumeUse> use = backend_.Take();
+  if (!use.ok()) return FinishNow(context, use.status());
+  compute::WriterVolume& volume = (*use)->volume;
+  if (const absl::Status open = volume.CheckOpen(); !open.ok()) return FinishNow(context, open);
+  const volume::Geometry geometry = volume.geometry();
+  response->set_volume(volume.volume().value());
   response->set_page_bytes(geometry.page_bytes);
   response->set_page_count(geometry.PageCount());
-  response->set_epoch(volume_.epoch().value());
-  response->set_vdl(volume_.vdl().value());
+  response->set_epoch(volume.epoch().value());
+  response->set_vdl(volume.vdl().value());
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  FinishWhenCurrent(reactor);
+  FinishWhenCurrent(reactor, std::make_shared<VolumeUse>(*std::move(use)));
   return reactor;
 }
 
 grpc::ServerUnaryReactor* VolumeService::Append(grpc::CallbackServerContext* context,
                                                 const v1::AppendMtrRequest* request,
                                                 v1::AppendMtrResponse* response) {
+  absl::StatusOr<VolumeUse> taken = backend_.Take();
+  if (!taken.ok()) return FinishNow(context, taken.status());
+  auto use = std::make_shared<VolumeUse>(*std::move(taken));
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  const absl::Duration timeout = TimeoutOf(*request, options_.commit_timeout);
+  const absl::Duration timeout = TimeoutOf(*request, (*use)->options.commit_timeout);
   response->set_id(request->id());
+  VolumeBackend& backend = **use;
   // `request` and `response` live until the reactor has finished.
-  appender_.Append(EditsOf(*request), timeout,
-                   [this, reactor, response, timeout](absl::StatusOr<Lsn> lsn) {
-                     if (!lsn.ok()) return reactor->Finish(rpc::ToGrpc(lsn.status()));
-                     response->set_commit_lsn(lsn->value());
-                     volume_.WhenDurable(*lsn, timeout, [reactor](const absl::Status& durable) {
-                       reactor->Finish(rpc::ToGrpc(durable));
-                     });
-                   });
+  backend.appender.Append(
+      EditsOf(*request), timeout,
+      [use = std::move(use), reactor, response, timeout](absl::StatusOr<Lsn> lsn) mutable {
+        if (!lsn.ok()) return Finish(reactor, &use, lsn.status());
+        response->set_commit_lsn(lsn->value());
+        compute::WriterVolume& volume = (*use)->volume;
+        volume.WhenDurable(*lsn, timeout,
+                           [use = std::move(use), reactor](const absl::Status& durable) mutable {
+                             Finish(reactor, &use, durable);
+                           });
+      });
   return reactor;
 }
 
 grpc::ServerBidiReactor<v1::AppendMtrRequest, v1::AppendMtrResponse>* VolumeService::AppendStream(
-    grpc::CallbackServerContext*) {
-  return AppendMtrStream::Start(&volume_, &appender_, &streams_,
-                                {options_.commit_timeout, options_.max_appends_per_stream});
-}
-
-void VolumeService::FinishWhenCurrent(grpc::ServerUnaryReactor* reactor) {
-  volume_.WhenCurrent(options_.commit_timeout, [reactor](const absl::Status& current) {
-    reactor->Finish(rpc::ToGrpc(current));
-  });
+    grpc::CallbackServerContext* context) {
+  absl::StatusOr<VolumeUse> use = backend_.Take();
+  if (use.ok()) return AppendMtrStream::Start(context, *std::move(use));
+  return new Refused<grpc::ServerBidiReactor<v1::AppendMtrRequest, v1::AppendMtrResponse>>(
+      use.status());
 }
 
 grpc::ServerUnaryReactor* VolumeService::ReadPage(grpc::CallbackServerContext* context,
                                                   const v1::ReadPageRequest* request,
                                                   v1::ReadPageResponse* response) {
+  absl::StatusOr<VolumeUse> taken = backend_.Take();
+  if (!taken.ok()) return FinishNow(context, taken.status());
+  auto use = std::make_shared<VolumeUse>(*std::move(taken));
+  compute::WriterVolume& volume = (*use)->volume;
   const bool is_latest = !request->has_read_point();
   absl::StatusOr<std::unique_ptr<compute::ReadView>> opened =
-      volume_.OpenView(is_latest ? volume_.vdl() : Lsn(request->read_point()));
+      volume.OpenView(is_latest ? volume.vdl() : Lsn(request->read_point()));
   if (!opened.ok()) return FinishNow(context, opened.status());
   // What is not durable is shown to nobody outside this process.
-  if ((*opened)->read_point() > volume_.vdl()) {
+  if ((*opened)->read_point() > volume.vdl()) {
     return FinishNow(context, absl::OutOfRangeError("the read point is not durable yet"));
   }
-  const std::shared_ptr<compute::ReadView> view = *std::move(opened);
+  std::shared_ptr<compute::ReadView> view = *std::move(opened);
+  compute::ReadView& at = *view;
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  volume_.ReadPageAsync(
-      *view, PageNo(request->page()),
-      [this, reactor, response, view, is_latest](absl::StatusOr<compute::PageRef> page) {
-        if (!page.ok()) return reactor->Finish(rpc::ToGrpc(page.status()));
-        response->set_image((*page)->bytes);
-        response->set_page_lsn((*page)->lsn.value());
-        response->set_read_point(view->read_point().value());
-        // A page as of an LSN never changes; which one is the latest may.
-        if (is_latest) return FinishWhenCurrent(reactor);
-        reactor->Finish(grpc::Status::OK);
-      });
+  volume.ReadPageAsync(at, PageNo(request->page()),
+                       [use = std::move(use), view = std::move(view), reactor, response,
+                        is_latest](absl::StatusOr<compute::PageRef> page) mutable {
+                         const Lsn read_point = view->read_point();
+                         view.reset();  // a view goes before its volume may
+                         if (!page.ok()) return Finish(reactor, &use, page.status());
+                         response->set_image((*page)->bytes);
+                         response->set_page_lsn((*page)->lsn.value());
+                         response->set_read_point(read_point.value());
+                         // A page as of an LSN never changes; which one is the latest may.
+                         if (is_latest) return FinishWhenCurrent(reactor, std::move(use));
+                         Finish(reactor, &use, absl::OkStatus());
+                       });
   return reactor;
 }
 
-grpc::ServerWriteReactor<v1::TailResponse>* VolumeService::Tail(grpc::CallbackServerContext*,
-                                                                const v1::TailRequest* request) {
-  return TailStream::Start(&volume_, Lsn(request->after_lsn()), &is_stopping_, &tails_,
-                           options_.max_tails);
+grpc::ServerWriteReactor<v1::TailResponse>* VolumeService::Tail(
+    grpc::CallbackServerContext* context, const v1::TailRequest* request) {
+  absl::StatusOr<VolumeUse> use = backend_.Take();
+  if (use.ok()) return TailStream::Start(context, *std::move(use), Lsn(request->after_lsn()));
+  return new Refused<grpc::ServerWriteReactor<v1::TailResponse>>(use.status());
 }
 
 }  // namespace sextant::server

@@ -5,37 +5,24 @@
 // piece by piece.
 #pragma once
 
-#include <atomic>
-#include <memory>
-
 #include "absl/time/time.h"
-#include "compute-node/server/append_mtr_stream.h"
-#include "compute-node/writer/mtr_appender.h"
-#include "compute-node/writer/write_ticket.h"
-#include "compute-node/writer/writer_volume.h"
+#include "compute-node/server/volume_backend.h"
 #include "sextant/v1/volume.grpc.pb.h"
 
 namespace sextant::server {
 
-struct VolumeServiceOptions {
-  absl::Duration commit_timeout = absl::Seconds(10);  // where a request names none
-  int max_appends_per_stream = 4096;  // not yet answered; then the stream is read no further
-  int max_tails = 64;
-};
-
 class VolumeService final : public v1::VolumeService::CallbackService {
  public:
-  // Both outlive the service and the server that it is registered with.
-  VolumeService(compute::WriterVolume* volume, compute::WriteTicketQueue* tickets,
-                VolumeServiceOptions options);
-  ~VolumeService() override;  // the server has stopped
+  VolumeService();
 
-  // Ends tails and pipelines, the latter when what they took is answered. Other calls end when the
-  // volume answers them.
-  void EndStreams() {
-    is_stopping_ = true;
-    streams_.StopAll();
-  }
+  // `backend` lives until AwaitUnused has returned. Until Attach, and after Detach, every call is
+  // refused.
+  void Attach(VolumeBackend* backend) { backend_.Attach(backend); }
+  // Refuses new calls with `why`; ends tails and pipelines with it, the latter when what they took
+  // is answered. Other calls end when the volume answers them.
+  void Detach(VolumeBackend* backend, const absl::Status& why);
+  // Waits until all have ended; streams whose clients take no answers are cut after `patience`.
+  void AwaitUnused(VolumeBackend* backend, absl::Duration patience);
 
   grpc::ServerUnaryReactor* GetVolume(grpc::CallbackServerContext* context,
                                       const v1::GetVolumeRequest* request,
@@ -52,15 +39,7 @@ class VolumeService final : public v1::VolumeService::CallbackService {
                                                    const v1::TailRequest* request) override;
 
  private:
-  // Finishes the call, whose response is filled, once this node is proven to be the writer.
-  void FinishWhenCurrent(grpc::ServerUnaryReactor* reactor);
-
-  compute::WriterVolume& volume_;
-  compute::MtrAppender appender_;
-  const VolumeServiceOptions options_;
-  AppendMtrStreams streams_;
-  std::atomic<bool> is_stopping_{false};
-  std::atomic<int> tails_{0};
+  Attachment<VolumeBackend> backend_;
 };
 
 }  // namespace sextant::server

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "compute-node/server/compute_service.h"
+#include "compute-node/server/writer_report.h"
 #include "embedded/embedded_cluster.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -31,6 +32,26 @@ v1::AppendMtrRequest Edit(uint64_t id, uint64_t page, uint32_t offset, const std
   return request;
 }
 
+// The node behind ComputeService, as a writer alone.
+class WriterNode final : public NodeControl {
+ public:
+  explicit WriterNode(const compute::WriterVolume* volume) : volume_(*volume) {}
+  void FillStatus(v1::ComputeStatus* status) const override {
+    FillWriterStatus(volume_.status(), status);
+  }
+  void ReplaceSegment(const v1::ReplaceSegmentRequest&,
+                      std::function<void(absl::Status)> done) override {
+    done(absl::UnimplementedError("not here"));
+  }
+  absl::Status UndoReplace(const v1::UndoReplaceRequest&) override {
+    return absl::UnimplementedError("not here");
+  }
+  absl::Status Promote(v1::PromoteResponse*) override { return absl::OkStatus(); }
+
+ private:
+  const compute::WriterVolume& volume_;
+};
+
 class VolumeServiceTest : public ::testing::Test {
  protected:
   void SetUp() override { Start(16 << 20); }
@@ -47,9 +68,12 @@ class VolumeServiceTest : public ::testing::Test {
     cluster_ = *EmbeddedCluster::Create(std::move(options));
     ASSERT_EQ(cluster_->StartNodes(), absl::OkStatus());
     ASSERT_EQ(cluster_->StartWriter(kLong), absl::OkStatus());
-    service_ = std::make_unique<VolumeService>(&cluster_->writer(), &cluster_->tickets(),
+    backend_ = std::make_unique<VolumeBackend>(&cluster_->writer(), &cluster_->tickets(),
                                                VolumeServiceOptions{});
-    compute_ = std::make_unique<ComputeService>("writer", &cluster_->writer());
+    service_ = std::make_unique<VolumeService>();
+    service_->Attach(backend_.get());
+    node_ = std::make_unique<WriterNode>(&cluster_->writer());
+    compute_ = std::make_unique<ComputeService>(node_.get());
     int port = 0;
     grpc::ServerBuilder builder;
     builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
@@ -63,7 +87,7 @@ class VolumeServiceTest : public ::testing::Test {
   }
   void Stop() {
     if (!server_) return;
-    service_->EndStreams();
+    service_->Detach(backend_.get(), absl::UnavailableError("this node is shutting down"));
     cluster_->writer().Shutdown();  // answers what waits, so that the calls can end
     server_->Shutdown(std::chrono::system_clock::now());
     server_ = nullptr;
@@ -110,7 +134,9 @@ class VolumeServiceTest : public ::testing::Test {
   }
 
   std::unique_ptr<EmbeddedCluster> cluster_;
+  std::unique_ptr<VolumeBackend> backend_;
   std::unique_ptr<VolumeService> service_;
+  std::unique_ptr<WriterNode> node_;
   std::unique_ptr<ComputeService> compute_;
   std::unique_ptr<grpc::Server> server_;
   std::unique_ptr<v1::VolumeService::Stub> stub_;

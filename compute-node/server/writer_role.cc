@@ -1,30 +1,25 @@
 // See writer_role.h.
 #include "compute-node/server/writer_role.h"
 
-#include <prometheus/registry.h>
-#include <signal.h>
 #include <spdlog/spdlog.h>
-#include <unistd.h>
 
-#include <memory>
-#include <mutex>
 #include <utility>
-#include <vector>
 
 #include "common/base/status.h"
 #include "common/rpc/logging.h"
-#include "common/rpc/server.h"
 #include "compute-node/net/grpc_storage_peer.h"
-#include "compute-node/server/compute_metrics.h"
-#include "compute-node/server/compute_service.h"
-#include "compute-node/server/sql_service.h"
-#include "compute-node/server/volume_service.h"
-#include "compute-node/sql/executor.h"
+#include "compute-node/server/writer_report.h"
 
 namespace sextant::server {
-namespace {
 
 using compute::VolumePhase;
+
+namespace {
+
+// For clients that do not take their last answers when a role ends.
+constexpr absl::Duration kAnswerPatience = absl::Seconds(2);
+
+}  // namespace
 
 std::vector<std::unique_ptr<compute::StoragePeer>> MakePeers(const ComputeFlags& flags,
                                                              compute::TimerQueue* timers) {
@@ -47,60 +42,80 @@ sql::SqlOptions MakeSqlOptions(const ComputeFlags& flags) {
   return options;
 }
 
-}  // namespace
+absl::Status WriterRole::Start() {
+  compute::WriterVolumeOptions options = context_.flags.volume;
+  ComputeLatencies& latencies = context_.latencies;
+  options.on_durable = [&latencies](absl::Duration took) { latencies.ObserveCommit(took); };
+  options.on_grown = [&latencies](absl::Duration took) { latencies.ObserveGrowth(took); };
+  options.on_fetched = [&latencies](absl::Duration took) { latencies.ObservePageRead(took); };
+  ASSIGN_OR_RETURN(volume_, compute::WriterVolume::Make(std::move(options),
+                                                        MakePeers(context_.flags, &timers_)));
+  log_ = std::make_unique<VolumeBackend>(
+      volume_.get(), &tickets_,
+      VolumeServiceOptions{.commit_timeout = absl::Milliseconds(context_.flags.commit_timeout_ms)});
+  context_.volume.Attach(log_.get());
+  volume_->Start([this](VolumePhase phase) { PhaseChanged(phase); });
+  return absl::OkStatus();
+}
 
-absl::Status RunWriter(ComputeFlags flags) {
-  auto registry = std::make_shared<prometheus::Registry>();
-  ComputeLatencies latencies(registry.get());
-  flags.volume.on_durable = [&](absl::Duration took) { latencies.ObserveCommit(took); };
-  flags.volume.on_grown = [&](absl::Duration took) { latencies.ObserveGrowth(took); };
-  flags.volume.on_fetched = [&](absl::Duration took) { latencies.ObservePageRead(took); };
+void WriterRole::PhaseChanged(VolumePhase phase) {
+  if (phase == VolumePhase::kOpen) Serve();
+  context_.host.SetReady(phase == VolumePhase::kOpen);
+  if (phase == VolumePhase::kFenced) {
+    spdlog::error("this node is no longer the writer{}",
+                  rpc::Fields("error", volume_->CheckOpen()));
+  }
+  // A volume that cannot be opened ends the process; a person must look at the storage nodes first.
+  if (phase == VolumePhase::kFailed) context_.host.Fail(volume_->CheckOpen());
+}
 
-  compute::TimerQueue timers;
-  ASSIGN_OR_RETURN(const std::unique_ptr<compute::WriterVolume> volume,
-                   compute::WriterVolume::Make(flags.volume, MakePeers(flags, &timers)));
-  compute::WriteTicketQueue tickets;
-  ComputeService compute_service(flags.node, volume.get());
-  VolumeService volume_service(volume.get(), &tickets,
-                               {.commit_timeout = absl::Milliseconds(flags.commit_timeout_ms)});
-  SqlService sql_service;
-  std::unique_ptr<sql::SqlExecutor> sql;
-  ASSIGN_OR_RETURN(
-      const std::unique_ptr<rpc::Server> server,
-      rpc::Server::Start(flags.common.server, {&compute_service, &volume_service, &sql_service},
-                         registry, {std::make_shared<ComputeMetrics>(volume.get())}));
-  spdlog::info("compute node listens{}",
-               rpc::Fields("listen", server->address(), "metrics", server->metrics_address()));
-  volume->Start([&](VolumePhase phase) {
-    if (phase == VolumePhase::kOpen) {
-      sql = std::make_unique<sql::SqlExecutor>(volume.get(), &tickets, MakeSqlOptions(flags));
-      sql_service.Attach(sql.get());
-    }
-    server->SetReady(phase == VolumePhase::kOpen);
-    if (phase == VolumePhase::kFenced) {
-      spdlog::error("this node is no longer the writer{}",
-                    rpc::Fields("error", volume->CheckOpen()));
-    }
-    // A volume that cannot be opened ends the process; a person must look at the storage nodes
-    // first.
-    if (phase == VolumePhase::kFailed) ::kill(::getpid(), SIGTERM);
-  });
+void WriterRole::Serve() {
+  std::lock_guard lock(mutex_);
+  if (is_stopping_) return;
+  sql_ =
+      std::make_unique<sql::SqlExecutor>(volume_.get(), &tickets_, MakeSqlOptions(context_.flags));
+  context_.sql.Attach(sql_.get());
+}
 
-  const int signal = rpc::WaitForStopSignal();
-  server->SetReady(false);
-  const bool has_failed = volume->phase() == VolumePhase::kFailed;
-  const absl::Status result = has_failed ? volume->CheckOpen() : absl::OkStatus();
-  if (!has_failed) spdlog::info("compute node stops{}", rpc::Fields("signal", signal));
-  sql_service.Detach();
-  tickets.Shutdown();
-  volume_service.EndStreams();
-  const absl::Status drained = volume->Drain(absl::Milliseconds(flags.drain_timeout_ms));
-  if (!drained.ok()) spdlog::warn("commits were left waiting{}", rpc::Fields("error", drained));
+void WriterRole::Stop(const absl::Status& why) {
+  sql::SqlExecutor* sql = nullptr;
+  {
+    std::lock_guard lock(mutex_);
+    is_stopping_ = true;
+    sql = sql_.get();
+  }
+  context_.sql.Detach(why);
+  context_.volume.Detach(log_.get(), why);
+  tickets_.Shutdown();
+  if (volume_->phase() == VolumePhase::kOpen) {
+    const absl::Status drained =
+        volume_->Drain(absl::Milliseconds(context_.flags.drain_timeout_ms));
+    if (!drained.ok()) spdlog::warn("commits were left waiting{}", rpc::Fields("error", drained));
+  }
+  if (sql != nullptr) sql->CloseSessions(why);
   // What still waits is answered now, so that the calls that wait can end.
-  volume->Shutdown();
-  if (sql) sql->Stop();
-  server->Stop();
-  return result;
+  volume_->Shutdown();
+  context_.sql.AwaitUnused(kAnswerPatience);
+  context_.volume.AwaitUnused(log_.get(), kAnswerPatience);
+  if (sql != nullptr) sql->Stop();
+}
+
+void WriterRole::FillStatus(v1::ComputeStatus* status) const {
+  FillWriterStatus(volume_->status(), status);
+}
+
+std::vector<prometheus::MetricFamily> WriterRole::Metrics() const {
+  return WriterMetrics(*volume_);
+}
+
+void WriterRole::ReplaceSegment(const v1::ReplaceSegmentRequest& request,
+                                std::function<void(absl::Status)> done) {
+  volume_->ReplaceSegment(PgId(request.pg()), request.from(), request.to(), request.hold(),
+                          std::move(done));
+}
+
+absl::Status WriterRole::UndoReplace(const v1::UndoReplaceRequest& request) {
+  return volume_->UndoReplacement(PgId(request.pg()), request.from());
 }
 
 }  // namespace sextant::server

@@ -1,13 +1,48 @@
-// The writer's process: the volume, its services, and the order of starting and stopping them.
+// WriterRole: this node opens the volume for writing, and serves SQL and the log service over it.
 #pragma once
 
-#include "absl/status/status.h"
-#include "compute-node/server/compute_flags.h"
+#include <memory>
+#include <mutex>
+
+#include "compute-node/net/timer_queue.h"
+#include "compute-node/server/role.h"
+#include "compute-node/sql/executor.h"
+#include "compute-node/writer/write_ticket.h"
+#include "compute-node/writer/writer_volume.h"
 
 namespace sextant::server {
 
-// Serves until a stop signal, then drains. An error: it could not serve, or the volume could not be
-// opened.
-absl::Status RunWriter(ComputeFlags flags);
+// The peers of flags.storage_nodes, in their order.
+std::vector<std::unique_ptr<compute::StoragePeer>> MakePeers(const ComputeFlags& flags,
+                                                             compute::TimerQueue* timers);
+sql::SqlOptions MakeSqlOptions(const ComputeFlags& flags);
+
+class WriterRole final : public Role {
+ public:
+  explicit WriterRole(const RoleContext& context) : context_(context) {}
+
+  RoleKind kind() const override { return RoleKind::kWriter; }
+  absl::Status Start() override;
+  void Stop(const absl::Status& why) override;
+  void FillStatus(v1::ComputeStatus* status) const override;
+  std::vector<prometheus::MetricFamily> Metrics() const override;
+  absl::StatusOr<RoleKind> Promotion() const override { return RoleKind::kWriter; }
+  void ReplaceSegment(const v1::ReplaceSegmentRequest& request,
+                      std::function<void(absl::Status)> done) override;
+  absl::Status UndoReplace(const v1::UndoReplaceRequest& request) override;
+
+ private:
+  void PhaseChanged(compute::VolumePhase phase);
+  void Serve();
+
+  const RoleContext context_;
+  compute::TimerQueue timers_;
+  compute::WriteTicketQueue tickets_;
+  std::unique_ptr<compute::WriterVolume> volume_;
+  std::unique_ptr<VolumeBackend> log_;
+  std::mutex mutex_;  // of what follows
+  std::unique_ptr<sql::SqlExecutor> sql_;
+  bool is_stopping_ = false;
+};
 
 }  // namespace sextant::server

@@ -62,7 +62,7 @@ SqlExecutor::~SqlExecutor() { Stop(); }
 absl::StatusOr<std::shared_ptr<Session>> SqlExecutor::NewSession() {
   {
     std::lock_guard lock(mutex_);
-    if (is_stopping_) return absl::UnavailableError("the volume is being closed: retry elsewhere");
+    if (!why_closed_.ok()) return why_closed_;
     if (open_ - idle_batches_.size() >= options_.max_sessions) {
       return absl::ResourceExhaustedError(Text("too many SQL sessions: ", options_.max_sessions,
                                                " are open; close some, then retry"));
@@ -78,7 +78,7 @@ absl::StatusOr<std::shared_ptr<Session>> SqlExecutor::NewSession() {
   std::lock_guard lock(mutex_);
   if (sessions_.size() > 2 * open_) std::erase_if(sessions_, [](auto& s) { return s.expired(); });
   sessions_.push_back(session);
-  if (is_stopping_) session->Close();
+  if (!why_closed_.ok()) session->Close();
   return session;
 }
 
@@ -87,7 +87,7 @@ absl::StatusOr<std::shared_ptr<Session>> SqlExecutor::OpenSession() { return New
 absl::StatusOr<std::shared_ptr<Session>> SqlExecutor::TakeIdleOrNew() {
   {
     std::lock_guard lock(mutex_);
-    if (!is_stopping_ && !idle_batches_.empty()) {
+    if (why_closed_.ok() && !idle_batches_.empty()) {
       auto session = std::move(idle_batches_.back());
       idle_batches_.pop_back();
       return session;
@@ -114,7 +114,7 @@ void SqlExecutor::EndBatch(std::shared_ptr<Session> session) {
   const bool is_clean = session->PrepareForNextUser();
   if (is_clean) {
     std::lock_guard lock(mutex_);
-    if (!is_stopping_ && idle_batches_.size() < options_.max_idle_connections) {
+    if (why_closed_.ok() && idle_batches_.size() < options_.max_idle_connections) {
       idle_batches_.push_back(std::move(session));
       return;
     }
@@ -133,18 +133,26 @@ size_t SqlExecutor::open_sessions() const {
   return open_ - idle_batches_.size();
 }
 
-void SqlExecutor::Stop() {
+absl::Status SqlExecutor::why_closed() const {
+  std::lock_guard lock(mutex_);
+  return why_closed_;
+}
+
+void SqlExecutor::CloseSessions(const absl::Status& why) {
   std::vector<std::shared_ptr<Session>> open;
   {
     std::lock_guard lock(mutex_);
-    is_stopping_ = true;
+    if (why_closed_.ok()) why_closed_ = why;
     open = std::exchange(idle_batches_, {});
     for (const auto& weak : sessions_) {
       if (auto session = weak.lock()) open.push_back(std::move(session));
     }
   }
   for (const auto& session : open) session->Close();
-  open.clear();
+}
+
+void SqlExecutor::Stop() {
+  CloseSessions(absl::UnavailableError("the volume is being closed: retry elsewhere"));
   {
     std::unique_lock lock(mutex_);
     session_gone_.wait(lock, [this] { return open_ == 0; });

@@ -52,11 +52,16 @@ class SqlExecutor {
   // Returns a function that cancels it.
   std::function<void()> Batch(Request request, std::function<void(Response)> done);
 
-  // Refuses new work, rolls open transactions back, and waits until every request has ended: those
-  // that wait for durability, until the volume releases them or their deadline.
+  // Refuses new work with `why` (UNAVAILABLE) and stops what runs; returns at once.
+  void CloseSessions(const absl::Status& why);
+  // The same, if that was not asked for yet; then rolls open transactions back, and waits until
+  // every request has ended: those that wait for durability, until the volume releases them or
+  // their deadline.
   void Stop();
 
   size_t open_sessions() const;
+  // OK, or what CloseSessions was given.
+  absl::Status why_closed() const;
 
   // --- for sessions
   WorkerPool& pool() { return *pool_; }
@@ -78,7 +83,7 @@ class SqlExecutor {
 
   mutable std::mutex mutex_;
   std::condition_variable session_gone_;
-  bool is_stopping_ = false;
+  absl::Status why_closed_;                       // not OK: no new work
   size_t open_ = 0;                               // with a connection
   std::vector<std::weak_ptr<Session>> sessions_;  // may hold dead ones
   std::vector<std::shared_ptr<Session>> idle_batches_;

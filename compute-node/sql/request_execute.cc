@@ -227,6 +227,8 @@ Task<bool> RequestRun::TakeTicket() {
   Granted ticket = co_await granted;
   CountWait(start);
   if (session_.is_cancelled()) {
+    const absl::Status closed = session_.executor().why_closed();
+    if (!closed.ok()) co_return Fail(ErrorFromStatus(closed, /*is_retriable=*/true));
     co_return Fail(ErrorFromStatus(absl::CancelledError("cancelled: the client went away"), false));
   }
   if (!ticket.ok()) {

@@ -45,7 +45,13 @@ bool RequestRun::Fail(Error error) {
   return false;
 }
 
-bool RequestRun::FailWithSqlite(int code) { return Fail(ErrorFromSqlite(connection(), code)); }
+bool RequestRun::FailWithSqlite(int code) {
+  const Error error = ErrorFromSqlite(connection(), code);
+  const absl::Status closed = session_.executor().why_closed();
+  // The node stopped the statement, not its client.
+  if (code == SQLITE_INTERRUPT && !closed.ok()) return Fail(ErrorFromStatus(closed, true));
+  return Fail(error);
+}
 
 Task<void> RequestRun::Run() {
   if (std::optional<Error> idle = session_.TakeIdleError(); idle.has_value()) {

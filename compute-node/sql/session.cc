@@ -51,8 +51,9 @@ void Session::Execute(Request request, std::shared_ptr<ResponseSink> sink,
     return;
   }
   Response closed{.id = id, .is_last = true};
+  const absl::Status why = executor_->why_closed();
   closed.error = ErrorFromStatus(
-      absl::UnavailableError("the session was closed, for the volume is: connect again"),
+      why.ok() ? absl::UnavailableError("the session was closed: connect again") : why,
       /*is_retriable=*/true);
   sink->Send(std::move(closed), [sink, finished](bool) { finished(); });
 }

@@ -54,7 +54,7 @@ class EmbeddedSqlCluster final : public Cluster {
  private:
   void StopSql() {
     if (executor_ == nullptr) return;
-    service_.Detach();
+    service_.Detach(absl::UnavailableError("this node is shutting down"));
     server_->Stop(/*grace_ms=*/0);  // connections break, as when a process is killed
     server_.reset();
     cluster_->writer().Shutdown();  // what waits for its quorum is answered at once: unavailable

@@ -1,0 +1,36 @@
+// VolumeBackend: what VolumeService works on while this node is the writer. Internal to server/.
+#pragma once
+
+#include <atomic>
+
+#include "absl/time/time.h"
+#include "compute-node/server/attachment.h"
+#include "compute-node/server/open_calls.h"
+#include "compute-node/writer/mtr_appender.h"
+#include "compute-node/writer/write_ticket.h"
+#include "compute-node/writer/writer_volume.h"
+
+namespace sextant::server {
+
+struct VolumeServiceOptions {
+  absl::Duration commit_timeout = absl::Seconds(10);  // where a request names none
+  int max_appends_per_stream = 4096;  // not yet answered; then the stream is read no further
+  int max_tails = 64;
+};
+
+struct VolumeBackend {
+  // Both outlive the backend.
+  VolumeBackend(compute::WriterVolume* volume, compute::WriteTicketQueue* tickets,
+                VolumeServiceOptions options)
+      : volume(*volume), appender(volume, tickets), options(options) {}
+
+  compute::WriterVolume& volume;
+  compute::MtrAppender appender;
+  const VolumeServiceOptions options;
+  OpenCalls calls;  // appending streams and tails
+  std::atomic<int> tails{0};
+};
+
+using VolumeUse = Attachment<VolumeBackend>::Use;
+
+}  // namespace sextant::server
