@@ -24,6 +24,18 @@ absl::StatusOr<StorageNodeAddress> ParseStorageNode(const std::string& text) {
                             text.substr(equals + 1)};
 }
 
+absl::StatusOr<ComputeNodeAddress> ParseComputeNode(const std::string& text) {
+  const size_t equals = text.find('=');
+  const size_t colon = text.rfind(':');
+  const bool is_whole = equals != std::string::npos && equals > 0 && colon != std::string::npos &&
+                        colon > equals + 1 && colon + 1 < text.size();
+  if (!is_whole) {
+    return absl::InvalidArgumentError(Text(
+        "--compute-node ", text, " is not NAME=HOST:PORT, for example reader-1=127.0.0.1:7011"));
+  }
+  return ComputeNodeAddress{text.substr(0, equals), text.substr(equals + 1)};
+}
+
 void AddWriterFlags(CLI::App* app, ComputeFlags* flags) {
   compute::WriterOptions& writer = flags->volume.writer;
   app->add_option("--lal", flags->volume.recovery.lal,
@@ -66,6 +78,10 @@ void AddComputeFlags(CLI::App* app, ComputeFlags* flags) {
       "--spare-node", flags->spare_node_texts,
       "Names a storage node that a volume is not made on and that may replace a member, "
       "NAME@ZONE=HOST:PORT; any number.");
+  app->add_option(
+      "--compute-node", flags->compute_node_texts,
+      "Names a compute node of the cluster, NAME=HOST:PORT; any number, this one may be "
+      "among them. Clients are told of them, and readers look for the writer there.");
   app->add_flag("--create-volume", flags->create_volume,
                 "Makes a volume if the storage nodes hold none; without it that is an error.");
   app->add_option("--page-size", flags->page_bytes, "Sets a new volume's page size, in bytes.")
@@ -103,6 +119,10 @@ absl::Status CheckComputeFlags(ComputeFlags* flags) {
     ASSIGN_OR_RETURN(StorageNodeAddress node, ParseStorageNode(text));
     flags->volume.nodes.push_back(node.member);
     flags->storage_nodes.push_back(std::move(node));
+  }
+  for (const std::string& text : flags->compute_node_texts) {
+    ASSIGN_OR_RETURN(ComputeNodeAddress node, ParseComputeNode(text));
+    flags->compute_nodes.push_back(std::move(node));
   }
   RETURN_IF_ERROR(
       volume::ValidateGeometry(flags->page_bytes, flags->segment_bytes, flags->protection_groups));

@@ -17,12 +17,18 @@ struct StorageNodeAddress {
   std::string address;
 };
 
+struct ComputeNodeAddress {
+  std::string node;
+  std::string address;  // HOST:PORT
+};
+
 struct ComputeFlags {
   rpc::CommonFlags common;
   std::string node = "writer";
   std::string role = "writer";
   std::vector<std::string> storage_node_texts;  // NAME@ZONE=HOST:PORT
   std::vector<std::string> spare_node_texts;    // likewise
+  std::vector<std::string> compute_node_texts;  // NAME=HOST:PORT
   bool create_volume = false;
   uint32_t page_bytes = 4096;
   uint64_t segment_bytes = volume::kDefaultSegmentBytes;
@@ -36,7 +42,9 @@ struct ComputeFlags {
   size_t sql_max_sessions = 1024;
   compute::WriterVolumeOptions volume;
 
-  std::vector<StorageNodeAddress> storage_nodes;  // of both, by CheckComputeFlags
+  // By CheckComputeFlags:
+  std::vector<StorageNodeAddress> storage_nodes;  // of both
+  std::vector<ComputeNodeAddress> compute_nodes;  // this one too, if it was named
 };
 
 void AddComputeFlags(CLI::App* app, ComputeFlags* flags);

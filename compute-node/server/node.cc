@@ -50,6 +50,10 @@ absl::Status Node::Start() {
                                                registry_, {std::make_shared<Metrics>(this)}));
   spdlog::info("compute node listens{}",
                rpc::Fields("listen", server_->address(), "metrics", server_->metrics_address()));
+  self_ = {flags_.node, server_->address()};
+  for (const ComputeNodeAddress& node : flags_.compute_nodes) {
+    if (node.node == flags_.node) self_ = node;
+  }
   RETURN_IF_ERROR(StartRole(kind_));
   thread_ = std::thread([this] { RunChanges(); });
   return absl::OkStatus();
@@ -140,12 +144,21 @@ void Node::FillStatus(v1::ComputeStatus* status) const {
     std::lock_guard lock(mutex_);
     status->set_role(RoleName(kind_));
   }
+  for (const ComputeNodeAddress& node : flags_.compute_nodes) {
+    v1::ComputeNodeAddress* named = status->add_compute_nodes();
+    named->set_node(node.node);
+    named->set_address(node.address);
+  }
   std::shared_lock lock(role_mutex_);
   if (role_ == nullptr) {
     status->set_phase("changing-role");
     return;
   }
   status->set_role(RoleName(role_->kind()));
+  if (const std::optional<ComputeNodeAddress> writer = role_->Writer()) {
+    status->mutable_writer()->set_node(writer->node);
+    status->mutable_writer()->set_address(writer->address);
+  }
   role_->FillStatus(status);
 }
 

@@ -45,6 +45,7 @@ class Node final : public NodeControl, private RoleHost {
 
   // --- RoleHost
   void SetReady(bool is_ready) override;
+  const ComputeNodeAddress& self() const override { return self_; }
   void ChangeRole(RoleKind next, const absl::Status& why) override;
   void Fail(const absl::Status& error) override;
 
@@ -63,6 +64,7 @@ class Node final : public NodeControl, private RoleHost {
   SqlService sql_service_;
   const RoleContext context_;
   std::unique_ptr<rpc::Server> server_;
+  ComputeNodeAddress self_;  // constant once the server listens
 
   mutable std::shared_mutex role_mutex_;  // shared: the role stays while it is used
   std::unique_ptr<Role> role_;            // changed by the thread of roles; null between two

@@ -32,6 +32,8 @@ class RoleHost {
   virtual ~RoleHost() = default;
   // Whether the node serves: what the health service says.
   virtual void SetReady(bool is_ready) = 0;
+  // This node, with the address that others reach it at.
+  virtual const ComputeNodeAddress& self() const = 0;
   // Ends this role and starts another one, soon. `why`: UNAVAILABLE, for logs and for the clients
   // whose sessions end with it. Ignored if the node is that already, or will be.
   virtual void ChangeRole(RoleKind next, const absl::Status& why) = 0;
@@ -69,6 +71,9 @@ class Role {
   // `sextant promote`: what this node becomes by it; its own kind: nothing to do, it leads already
   // or is about to. FAILED_PRECONDITION: a role that cannot be promoted, or not now.
   virtual absl::StatusOr<RoleKind> Promotion() const = 0;
+
+  // Who the writer is, as far as this role knows: itself or the one it follows.
+  virtual std::optional<ComputeNodeAddress> Writer() const { return std::nullopt; }
 
   // As WriterVolume's; by default FAILED_PRECONDITION, for only the writer does these.
   virtual void ReplaceSegment(const v1::ReplaceSegmentRequest& request,

@@ -108,6 +108,11 @@ std::vector<prometheus::MetricFamily> WriterRole::Metrics() const {
   return WriterMetrics(*volume_);
 }
 
+std::optional<ComputeNodeAddress> WriterRole::Writer() const {
+  if (volume_->phase() != VolumePhase::kOpen) return std::nullopt;
+  return context_.host.self();
+}
+
 void WriterRole::ReplaceSegment(const v1::ReplaceSegmentRequest& request,
                                 std::function<void(absl::Status)> done) {
   volume_->ReplaceSegment(PgId(request.pg()), request.from(), request.to(), request.hold(),

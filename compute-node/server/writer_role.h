@@ -27,6 +27,7 @@ class WriterRole final : public Role {
   void FillStatus(v1::ComputeStatus* status) const override;
   std::vector<prometheus::MetricFamily> Metrics() const override;
   absl::StatusOr<RoleKind> Promotion() const override { return RoleKind::kWriter; }
+  std::optional<ComputeNodeAddress> Writer() const override;
   void ReplaceSegment(const v1::ReplaceSegmentRequest& request,
                       std::function<void(absl::Status)> done) override;
   absl::Status UndoReplace(const v1::UndoReplaceRequest& request) override;
