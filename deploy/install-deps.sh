@@ -3,6 +3,7 @@
 #
 #   deploy/install-deps.sh             everything
 #   deploy/install-deps.sh --runtime   only the libraries that the finished binaries load
+#   deploy/install-deps.sh --peers     what `make bench-full` compares with on top of everything; no service is started
 #   deploy/install-deps.sh --fuzz      what `make fuzz` needs on top of everything (clang, libFuzzer)
 #   deploy/install-deps.sh --list      prints the package names, installs nothing
 #
@@ -20,6 +21,8 @@ libraries=(
 )
 testing=(libgtest-dev libgmock-dev libbenchmark-dev sqlite3 python3 clang-format clang-tidy)
 fuzzing=(clang-14 libclang-rt-14-dev)
+# The databases that bench/peers starts by itself, in folders of its own.
+peers=(postgresql-15 libpq-dev mariadb-server-core mariadb-client-core libmariadb-dev etcd-server etcd-client gnuplot-nox)
 runtime=(
   libgrpc++1.51 libprotobuf32 libabsl20220623 librocksdb7.8 libsqlite3-0 libspdlog1.10 libyaml-cpp0.7
   libprometheus-cpp-core1.0 libprometheus-cpp-pull1.0 libcpp-httplib0.11 libedit2
@@ -30,8 +33,9 @@ case "${1:-}" in
   "") ;;
   --runtime) packages=("${runtime[@]}") ;;
   --fuzz) packages+=("${fuzzing[@]}") ;;
+  --peers) packages+=("${peers[@]}") ;;
   --list) printf '%s\n' "${packages[@]}"; exit 0 ;;
-  *) echo "usage: $0 [--runtime | --fuzz | --list]" >&2; exit 2 ;;
+  *) echo "usage: $0 [--runtime | --fuzz | --peers | --list]" >&2; exit 2 ;;
 esac
 
 fail() { echo "install-deps: $*" >&2; exit 1; }
@@ -62,6 +66,13 @@ fi
 echo "install-deps: installing ${#missing[@]} packages: ${missing[*]}"
 apt() { "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 -o Acquire::Retries=3 "$@"; }
 apt update || fail "apt-get update failed: is the package archive reachable?"
+# Debian starts a service as soon as its package is installed, unless this file says no.
+policy=/usr/sbin/policy-rc.d
+if [[ "${1:-}" == --peers && ! -e "$policy" ]]; then
+  printf '#!/bin/sh\nexit 101\n' | "${root[@]}" tee "$policy" >/dev/null
+  "${root[@]}" chmod +x "$policy"
+  trap '"${root[@]}" rm -f "$policy"' EXIT
+fi
 # In a bare image debconf complains that it cannot ask questions; nobody wants to be asked.
 apt install -y --no-install-recommends "${missing[@]}" >/dev/null 2> >(grep -v '^debconf:' >&2) ||
   fail "apt-get could not install: ${missing[*]}"
