@@ -10,10 +10,9 @@ need() {
   done
 }
 
-# Database servers refuse to be root.
-as_user() {
-  if ((EUID == 0)); then runuser -u nobody -- "$@"; else "$@"; fi
-}
+# Database servers refuse to be root. setpriv becomes the program, so its process id is the server's.
+user=()
+if ((EUID == 0)); then user=(setpriv --reuid=nobody --regid=nogroup --clear-groups); fi
 
 make_folder() {
   [[ ! -e "$1" ]] || fail "$1 exists already"
@@ -36,17 +35,17 @@ await() {
 launch() {
   local log="$1"
   shift
-  as_user setsid "$@" >"$log" 2>&1 &
+  setsid "${user[@]}" "$@" >"$log" 2>&1 &
   echo $! >>"$dir/pids"
 }
 
 stop_all() {
   local pid
   [[ -f "$dir/pids" ]] || fail "$dir holds no peer that was started here"
-  for pid in $(tac "$dir/pids"); do kill -- "-$pid" 2>/dev/null || kill "$pid" 2>/dev/null || true; done
+  for pid in $(tac "$dir/pids"); do kill -INT "$pid" 2>/dev/null || true; done
   for pid in $(tac "$dir/pids"); do
     for _ in {1..100}; do kill -0 "$pid" 2>/dev/null || break; sleep 0.1; done
-    kill -KILL "$pid" 2>/dev/null || true
+    kill -KILL -- "-$pid" 2>/dev/null || true
   done
   rm -rf "$dir"
 }

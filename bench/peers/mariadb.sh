@@ -8,7 +8,7 @@ make_folder "$dir"
 
 run_server() {  # NUMBER
   local data="$dir/node$1"
-  as_user mariadb-install-db --no-defaults --datadir="$data" --auth-root-authentication-method=normal \
+  "${user[@]}" mariadb-install-db --no-defaults --datadir="$data" --auth-root-authentication-method=normal \
     --skip-test-db >"$data.install.log" 2>&1
   launch "$data.log" mariadbd --no-defaults --datadir="$data" --port=$((port + $1)) --bind-address=127.0.0.1 \
     --socket="$data.sock" --pid-file="$data.pid" --server-id=$(($1 + 1)) --max-connections=300 \

@@ -16,12 +16,12 @@ run_server() {  # FOLDER PORT
   await "postgres on port $2" psql -h 127.0.0.1 -p "$2" -U sextant -d postgres -c 'select 1'
 }
 
-as_user initdb -D "$dir/primary" -U sextant --auth=trust --no-sync -E UTF8 --locale=C >"$dir/initdb.log" 2>&1
-printf '%s\n' $settings | paste -sd' ' | sed "s/ \([a-z_]*=\)/\n\1/g" | as_user tee -a "$dir/primary/postgresql.conf" >/dev/null
+"${user[@]}" initdb -D "$dir/primary" -U sextant --auth=trust --no-sync -E UTF8 --locale=C >"$dir/initdb.log" 2>&1
+printf '%s\n' $settings | paste -sd' ' | sed "s/ \([a-z_]*=\)/\n\1/g" | "${user[@]}" tee -a "$dir/primary/postgresql.conf" >/dev/null
 run_server "$dir/primary" "$port"
 names=""
 for i in 1 2 3 4 5; do
-  as_user pg_basebackup -h 127.0.0.1 -p "$port" -U sextant -D "$dir/standby$i" -R --no-sync -X stream -c fast \
+  "${user[@]}" pg_basebackup -h 127.0.0.1 -p "$port" -U sextant -D "$dir/standby$i" -R --no-sync -X stream -c fast \
     -d "host=127.0.0.1 port=$port user=sextant application_name=s$i" >>"$dir/basebackup.log" 2>&1
   run_server "$dir/standby$i" $((port + i))
   names+="${names:+, }s$i"
