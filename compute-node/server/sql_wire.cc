@@ -86,6 +86,9 @@ void ToProto(sql::Error error, v1::SqlError* out) {
                                                            : v1::SqlError::NOT_COMMITTED);
   out->set_is_retriable(error.is_retriable);
   out->set_statement_index(static_cast<uint32_t>(error.statement_index));
+  if (!error.writer.has_value()) return;
+  out->set_writer_node(std::move(error.writer->node));
+  out->set_writer_address(std::move(error.writer->address));
 }
 
 }  // namespace

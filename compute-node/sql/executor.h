@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <vector>
 
@@ -35,6 +36,10 @@ struct SqlOptions {
   // A result that cannot be sent in parts (a batch, rows of a commit not yet durable) is at most so
   // long.
   size_t max_buffered_bytes = 16 << 20;
+  // This node only reads: a statement that writes is refused, and the refusal names the writer, if
+  // it is known. A plain BEGIN starts a transaction that reads.
+  bool is_read_only = false;
+  std::function<std::optional<NodeAddress>()> find_writer;  // may be empty; thread-safe
   ConnectionOptions connection;
 };
 

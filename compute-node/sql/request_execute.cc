@@ -82,7 +82,7 @@ Task<bool> RequestRun::RunScript(const Statement& statement) {
 // A plain BEGIN writes: a transaction that reads first and takes the lock later would find its
 // snapshot outdated more often than not.
 Task<bool> RequestRun::RunBegin(Begin begin, Shown shown) {
-  const bool is_deferred = begin.is_deferred || begin.is_read_only;
+  const bool is_deferred = begin.is_deferred || begin.is_read_only || options_.is_read_only;
   const bool ok = co_await RunControl(is_deferred ? "BEGIN" : "BEGIN IMMEDIATE", shown);
   if (ok) session_.SetReadOnly(begin.is_read_only);
   co_return ok;
@@ -95,6 +95,24 @@ Task<bool> RequestRun::RunControl(const char* sql, Shown shown) {
   }
   const bool ok = co_await Execute(prepared.get(), shown);
   co_return ok;
+}
+
+bool RequestRun::RefusesWrite(sqlite3_stmt* stmt) {
+  if (!IsWrite(stmt)) return false;
+  if (options_.is_read_only) return !Fail(NotTheWriter());
+  if (!session_.is_read_only()) return false;
+  return !Fail(Invalid("this transaction was begun READ ONLY: end it, then write"));
+}
+
+Error RequestRun::NotTheWriter() const {
+  Error error{.code = absl::StatusCode::kFailedPrecondition};
+  if (options_.find_writer) error.writer = options_.find_writer();
+  error.message =
+      error.writer.has_value()
+          ? Text("this node only reads: the writer is ", error.writer->node, " (",
+                 error.writer->address, "), write there")
+          : std::string("this node only reads, and knows of no writer now: ask the others");
+  return error;
 }
 
 bool RequestRun::IsWrite(sqlite3_stmt* stmt) const {
@@ -112,9 +130,7 @@ bool RequestRun::CanSendNow(sqlite3_stmt* stmt) const {
 Task<bool> RequestRun::Execute(sqlite3_stmt* stmt, Shown shown) {
   backoff_ = kFirstBackoff;
   connection().file().TakeError().IgnoreError();  // of an earlier statement
-  if (IsWrite(stmt) && session_.is_read_only()) {
-    co_return Fail(Invalid("this transaction was begun READ ONLY: end it, then write"));
-  }
+  if (RefusesWrite(stmt)) co_return false;
   const int64_t changes_before = sqlite3_total_changes64(db());
   for (;;) {
     if (IsWrite(stmt)) {

@@ -61,6 +61,9 @@ class RequestRun {
   Task<void> Finish();
 
   bool Fail(Error error);
+  // Whether this statement may not write, here or now; error_ says why.
+  bool RefusesWrite(sqlite3_stmt* stmt);
+  Error NotTheWriter() const;
   bool FailWithSqlite(int code);
   bool IsWrite(sqlite3_stmt* stmt) const;
   bool CanSendNow(sqlite3_stmt* stmt) const;

@@ -93,5 +93,34 @@ TEST_F(ShortLimits, PrivateTemporaryDatabasesAreAllowed) {
   EXPECT_EQ(answer.rows(), "3;");
 }
 
+class ReaderNode : public SessionTest {
+ protected:
+  ReaderNode() : SessionTest({.is_read_only = true, .find_writer = [this] { return writer_; }}) {}
+  std::optional<NodeAddress> writer_;
+};
+
+TEST_F(ReaderNode, RefusesWritesAndNamesTheWriter) {
+  SqlClient client(*executor_);
+  EXPECT_EQ(client.Run("SELECT 1").rows(), "1;");
+  Answer refused = client.Run("CREATE TABLE t(a)");
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error->code, absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(refused.message(), HasSubstr("no writer"));
+  EXPECT_FALSE(refused.error->writer.has_value());
+  writer_ = NodeAddress{"reader-1", "10.0.0.1:7010"};
+  refused = client.Run("CREATE TABLE t(a)");
+  EXPECT_THAT(refused.message(), HasSubstr("reader-1 (10.0.0.1:7010)"));
+  ASSERT_TRUE(refused.error->writer.has_value());
+  EXPECT_EQ(refused.error->writer->address, "10.0.0.1:7010");
+}
+
+TEST_F(ReaderNode, APlainBeginReads) {
+  SqlClient client(*executor_);
+  EXPECT_TRUE(client.Run("BEGIN").ok());
+  EXPECT_EQ(client.Run("SELECT count(*) FROM sqlite_schema").rows(), "0;");
+  EXPECT_FALSE(client.Run("CREATE TABLE t(a)").ok());
+  EXPECT_TRUE(client.Run("COMMIT").ok());
+}
+
 }  // namespace
 }  // namespace sextant::sql

@@ -54,6 +54,11 @@ enum class Outcome {
   kNotCommitted,  // nothing of the statement or transaction took effect
   kUnknown,       // the commit was sent and may yet become durable
 };
+// Where a compute node is reached.
+struct NodeAddress {
+  std::string node;
+  std::string address;  // HOST:PORT
+};
 struct Error {
   absl::StatusCode code = absl::StatusCode::kUnknown;
   int sqlite_code = 0;  // extended; 0 when it is not SQLite's error
@@ -61,6 +66,7 @@ struct Error {
   Outcome outcome = Outcome::kNotCommitted;
   bool is_retriable = false;  // the same request may succeed later, unchanged
   size_t statement_index = 0;
+  std::optional<NodeAddress> writer;  // who writes, where this node does not
 };
 
 struct Response {
