@@ -15,7 +15,8 @@ namespace {
 
 constexpr std::string_view kMagic = "SXBINLOG";
 enum ValueTag : uint8_t { kNull = 0, kInteger = 1, kReal = 2, kText = 3, kBlob = 4 };
-constexpr uint8_t kFlagRowid = 1;
+constexpr uint8_t kFlagRowid = 1;                   // of a Table
+constexpr uint8_t kFlagBefore = 1, kFlagAfter = 2;  // of a Sequence
 
 uint64_t ZigZag(int64_t v) {
   return (static_cast<uint64_t>(v) << 1) ^ static_cast<uint64_t>(v >> 63);
@@ -214,16 +215,19 @@ bool Get(std::string_view* in, StatementEvent* e) { return GetBytes(in, in->size
 
 std::string Body(const SequenceEvent& e) {
   std::string out;
-  out.push_back(e.is_present ? 1 : 0);
+  out.push_back(static_cast<char>((e.before.has_value() ? kFlagBefore : 0) |
+                                  (e.after.has_value() ? kFlagAfter : 0)));
   PutString(e.table, &out);
-  if (e.is_present) PutValue(e.value, &out);
+  if (e.before.has_value()) PutValue(*e.before, &out);
+  if (e.after.has_value()) PutValue(*e.after, &out);
   return out;
 }
 bool Get(std::string_view* in, SequenceEvent* e) {
-  uint8_t is_present = 0;
-  if (!GetByte(in, &is_present) || is_present > 1 || !GetString(in, &e->table)) return false;
-  e->is_present = is_present == 1;
-  return !e->is_present || GetValue(in, &e->value);
+  uint8_t flags = 0;
+  if (!GetByte(in, &flags) || (flags & ~(kFlagBefore | kFlagAfter)) != 0) return false;
+  if (!GetString(in, &e->table)) return false;
+  if ((flags & kFlagBefore) != 0 && !GetValue(in, &e->before.emplace())) return false;
+  return (flags & kFlagAfter) == 0 || GetValue(in, &e->after.emplace());
 }
 
 std::string Body(const CommitEvent& e) {

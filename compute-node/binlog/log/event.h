@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -55,7 +56,8 @@ struct GtidEvent {
 struct TableEvent {
   uint64_t index = 0;
   bool has_rowid = true;  // rows are found by rowid; otherwise by the primary key's columns
-  uint64_t columns = 0;   // that an image has: those stored and not generated, in the table's order
+  uint64_t columns = 0;   // that an image has: in the table's order, without generated
+                          // ones and without an INTEGER PRIMARY KEY, which is the rowid
   std::string_view name;
   bool operator==(const TableEvent&) const = default;
 };
@@ -74,11 +76,11 @@ struct StatementEvent {
   std::string_view sql;
   bool operator==(const StatementEvent&) const = default;
 };
-// The highest id that AUTOINCREMENT has given out for a table, as it is from here on.
+// A table's entry in sqlite_sequence (the highest id that AUTOINCREMENT has given out) before and
+// after the transaction; null: there is none.
 struct SequenceEvent {
-  bool is_present = true;  // false: the table's entry is gone
   std::string_view table;
-  Value value = NullValue{};
+  std::optional<Value> before, after;
   bool operator==(const SequenceEvent&) const = default;
 };
 struct CommitEvent {

@@ -29,10 +29,15 @@ class TransactionBuilder {
   Mark mark() const { return {body_.size(), events_, tables_.size()}; }
   void TruncateTo(const Mark& mark);
   void Clear() { TruncateTo({}); }
+  // The events added since, encoded.
+  std::string_view BytesSince(const Mark& mark) const {
+    return std::string_view(body_).substr(mark.bytes);
+  }
 
   // The index of the table in this transaction; adds its Table event where it is new, or where its
   // shape has changed since.
   uint64_t TableIndex(std::string_view name, bool has_rowid, uint64_t columns);
+  const std::string& TableName(uint64_t index) const { return tables_.at(index).name; }
   // A Row event whose body is encoded already (docs/FORMATS.md), or given whole.
   void AddRow(const RowEvent& row) { Add(row); }
   void AddStatement(std::string_view sql) { Add(StatementEvent{sql}); }

@@ -48,8 +48,9 @@ std::vector<Event> EveryEvent() {
       RowEvent{.op = RowOp::kUpdate, .has_rowid = false, .before = kEveryKind, .after = kEveryKind},
       RowEvent{.table = 300, .op = RowOp::kDelete, .rowid_before = INT64_MIN, .before = {}},
       StatementEvent{"CREATE TABLE t(a)"},
-      SequenceEvent{.table = "t", .value = int64_t{100}},
-      SequenceEvent{.is_present = false, .table = "t"},
+      SequenceEvent{.table = "t", .before = Value(int64_t{7}), .after = Value(int64_t{100})},
+      SequenceEvent{.table = "t", .before = Value(TextValue{"odd"}), .after = {}},
+      SequenceEvent{.table = "t", .before = {}, .after = Value(NullValue{})},
       CommitEvent{.events = 5},
       RotateEvent{.next_file_number = 4}};
 }
