@@ -5,7 +5,9 @@
 #include "absl/time/clock.h"
 #include "cli/client/segment_client.h"
 #include "cli/client/status_client.h"
+#include "cli/command/cluster_status.h"
 #include "cli/command/context.h"
+#include "cli/status/picture.h"
 #include "common/base/status.h"
 #include "common/base/text.h"
 
@@ -16,6 +18,7 @@ using Json = nlohmann::ordered_json;
 
 constexpr absl::Duration kCallTimeout = absl::Seconds(10);
 constexpr absl::Duration kPollInterval = absl::Milliseconds(100);
+constexpr absl::Duration kShowInterval = absl::Seconds(1);
 
 struct SegmentFlags {
   SegmentReplacement replacement;
@@ -53,13 +56,6 @@ Json PgJson(const v1::PgProgress& pg) {
   return json;
 }
 
-std::string DescribeChange(const v1::ChangeProgress& change) {
-  std::string text =
-      Text(change.from(), " -> ", change.to(), ": SCL ", change.scl(), " of ", change.target());
-  if (change.is_held()) text += ", held";
-  return text;
-}
-
 int ShowStatus(const GlobalOptions& options) {
   const absl::StatusOr<v1::ComputeStatus> status = AskWriter(options);
   if (!status.ok()) return Fail(status.status());
@@ -69,35 +65,69 @@ int ShowStatus(const GlobalOptions& options) {
     std::cout << Json({{"pgs", json}}).dump(2) << "\n";
     return kExitOk;
   }
+  const absl::StatusOr<ClusterPicture> picture = GatherPicture(options);
   for (const v1::PgProgress& pg : status->pgs()) {
     std::cout << "pg " << pg.pg() << "  membership " << pg.membership()
               << (pg.is_in_effect() ? "" : " (not in effect yet)") << " ";
     for (const v1::MemberProgress& member : pg.members()) std::cout << " " << member.node();
     std::cout << "\n";
-    for (const v1::ChangeProgress& change : pg.changes()) {
-      std::cout << "      " << DescribeChange(change) << "\n";
+    if (!picture.ok()) continue;
+    for (const ChangePicture& change : picture->changes) {
+      if (change.pg == pg.pg()) std::cout << "      " << DescribeChange(change) << "\n";
     }
   }
   return kExitOk;
 }
 
+// What is new of a change, to standard error, at most once a second.
+class ProgressPrinter {
+ public:
+  void Show(const GlobalOptions& options, const SegmentReplacement& wish) {
+    const absl::Time now = absl::Now();
+    if (now < next_at_) return;
+    next_at_ = now + kShowInterval;
+    const absl::StatusOr<ClusterPicture> picture = GatherPicture(options);
+    if (!picture.ok()) return;
+    for (const ChangePicture& change : picture->changes) {
+      if (change.pg == wish.pg && change.from == wish.from) Print(change, now);
+    }
+  }
+
+ private:
+  void Print(const ChangePicture& change, absl::Time now) {
+    std::string text = DescribeChange(change);
+    if (text == shown_) return;
+    shown_ = text;
+    if (change.copied_bytes > copied_bytes_ && copied_bytes_ > 0) {
+      const double seconds = absl::ToDoubleSeconds(now - copied_at_);
+      const double bytes = static_cast<double>(change.copied_bytes - copied_bytes_);
+      text += Text(", ", static_cast<int64_t>(bytes / seconds / (1 << 10)), " KiB/s");
+    }
+    copied_bytes_ = change.copied_bytes;
+    copied_at_ = now;
+    std::cerr << text << std::endl;
+  }
+
+  absl::Time next_at_ = absl::InfinitePast();
+  std::string shown_;
+  uint64_t copied_bytes_ = 0;
+  absl::Time copied_at_;
+};
+
 // Until the group has no change of `from` and its membership is in effect.
 absl::Status WaitUntilOver(const GlobalOptions& options, const SegmentFlags& flags,
                            absl::Time deadline) {
-  std::string shown;
+  ProgressPrinter printer;
   while (absl::Now() < deadline) {
     const absl::StatusOr<v1::ComputeStatus> status = AskWriter(options);
     if (status.ok() && flags.replacement.pg < static_cast<uint32_t>(status->pgs_size())) {
       const v1::PgProgress& pg = status->pgs(static_cast<int>(flags.replacement.pg));
       bool is_over = pg.is_in_effect();
       for (const v1::ChangeProgress& change : pg.changes()) {
-        if (change.from() != flags.replacement.from) continue;
-        is_over = false;
-        const std::string text = DescribeChange(change);
-        if (text != shown) std::cerr << text << std::endl;
-        shown = text;
+        is_over = is_over && change.from() != flags.replacement.from;
       }
       if (is_over) return absl::OkStatus();
+      printer.Show(options, flags.replacement);
     }
     absl::SleepFor(kPollInterval);
   }

@@ -195,6 +195,9 @@ std::string DrawWriter(const ClusterPicture& picture, const DrawStyle& style) {
       "quorum   " +
       Painted(Text(members, " of ", quorum::kMembers, " segments streaming"), tone, style.color) +
       Text(" (a commit needs ", quorum::kWriteQuorum, ")\n");
+  for (const ChangePicture& change : picture.changes) {
+    text += Text("change   pg ", change.pg, "  ", DescribeChange(change), "\n");
+  }
   return text;
 }
 

@@ -37,6 +37,25 @@ v1::ComputeStatus OpenWriter(int pgs, int streaming) {
   return status;
 }
 
+TEST(DrawTest, AChangeUnderWay) {
+  v1::ComputeStatus status = OpenWriter(1, 6);
+  v1::ChangeProgress* change = status.mutable_pgs(0)->add_changes();
+  change->set_from("az3-b");
+  change->set_to("az3-a");
+  change->set_scl(100);
+  change->set_target(123);
+  ClusterPicture picture = MakePicture(std::nullopt, {}, "127.0.0.1:9", status);
+  ASSERT_EQ(picture.changes.size(), 1u);
+  picture.changes[0].rebuilt_percent = 41;
+  picture.changes[0].copied_bytes = 12 << 20;
+  EXPECT_NE(
+      DrawCluster(picture, {})
+          .find("change   pg 0  az3-b -> az3-a: SCL 100 of 123, pages copied 41 % (12 MiB)\n"),
+      std::string::npos);
+  const auto json = nlohmann::json::parse(PictureToJson(picture, false));
+  EXPECT_EQ(json["changes"][0]["rebuilt_percent"], 41);
+}
+
 TEST(DrawTest, ThreeZonesSideBySide) {
   const ClusterPicture picture = MakePicture(std::nullopt, {}, "127.0.0.1:9", OpenWriter(1, 5));
   EXPECT_EQ(DrawCluster(picture, {}),

@@ -68,6 +68,7 @@ void AddStorageAnswer(const v1::NodeStatus& answer, NodePicture* node, ClusterPi
       const uint64_t per_pg = status.descriptor_().geometry().pages_per_pg();
       const uint64_t done = status.rebuild().next() % std::max<uint64_t>(per_pg, 1);
       segment->rebuilt_percent = static_cast<int>(100 * done / std::max<uint64_t>(per_pg, 1));
+      segment->copied_bytes = status.rebuild().bytes_copied();
       segment->state = "rebuilding";
     }
     if (!picture->volume) picture->volume.emplace();
@@ -109,6 +110,21 @@ void AddMember(const v1::PgProgress& pg, const v1::MemberProgress& member,
   segment->lag = *segment->scl >= pg.last_lsn() ? 0 : member.lag_records();
 }
 
+void AddChange(const v1::PgProgress& pg, const v1::ChangeProgress& change,
+               ClusterPicture* picture) {
+  ChangePicture shown{pg.pg(),         change.from(),    change.to(), change.scl(),
+                      change.target(), change.is_held(), {},          0};
+  for (const NodePicture& node : picture->nodes) {
+    if (node.name != change.to()) continue;
+    for (const SegmentPicture& segment : node.segments) {
+      if (segment.pg != pg.pg()) continue;
+      shown.rebuilt_percent = segment.rebuilt_percent;
+      shown.copied_bytes = segment.copied_bytes;
+    }
+  }
+  picture->changes.push_back(std::move(shown));
+}
+
 void AddCompute(const v1::ComputeStatus& status, ClusterPicture* picture) {
   WriterPicture& writer = picture->writer;
   writer.answers = true;
@@ -140,6 +156,7 @@ void AddCompute(const v1::ComputeStatus& status, ClusterPicture* picture) {
       streaming += member.state() == "streaming";
     }
     picture->streaming_members = std::min(picture->streaming_members, streaming);
+    for (const v1::ChangeProgress& change : pg.changes()) AddChange(pg, change, picture);
   }
 }
 
@@ -164,6 +181,16 @@ Json NodeJson(const NodePicture& node) {
   json["segments"] = Json::array();
   for (const SegmentPicture& segment : node.segments)
     json["segments"].push_back(SegmentJson(segment));
+  return json;
+}
+
+Json ChangeJson(const ChangePicture& change) {
+  Json json = {{"pg", change.pg},   {"from", change.from},     {"to", change.to},
+               {"scl", change.scl}, {"target", change.target}, {"held", change.is_held}};
+  if (change.rebuilt_percent) {
+    json["rebuilt_percent"] = *change.rebuilt_percent;
+    json["copied_bytes"] = change.copied_bytes;
+  }
   return json;
 }
 
@@ -196,6 +223,17 @@ Json WriterJson(const WriterPicture& writer) {
 }
 
 }  // namespace
+
+std::string DescribeChange(const ChangePicture& change) {
+  std::string text =
+      Text(change.from, " -> ", change.to, ": SCL ", change.scl, " of ", change.target);
+  if (change.rebuilt_percent) {
+    text += Text(", pages copied ", *change.rebuilt_percent, " % (", change.copied_bytes >> 20,
+                 " MiB)");
+  }
+  if (change.is_held) text += ", held";
+  return text;
+}
 
 ClusterPicture MakePicture(const std::optional<ClusterState>& state,
                            const std::vector<StorageAnswer>& storage,
@@ -233,6 +271,8 @@ std::string PictureToJson(const ClusterPicture& picture, bool indent) {
       picture.streaming_members < 0 ? Json(nullptr) : Json(picture.streaming_members);
   json["nodes"] = Json::array();
   for (const NodePicture& node : picture.nodes) json["nodes"].push_back(NodeJson(node));
+  json["changes"] = Json::array();
+  for (const ChangePicture& change : picture.changes) json["changes"].push_back(ChangeJson(change));
   return json.dump(indent ? 2 : -1);
 }
 

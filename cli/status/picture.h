@@ -29,6 +29,7 @@ struct SegmentPicture {
   uint64_t log_start = 0;  // LSN at or below which the log is not kept any more
   bool is_damaged = false;
   std::optional<int> rebuilt_percent;  // while it is rebuilt from its peers' pages
+  uint64_t copied_bytes = 0;           // of them, likewise
 };
 
 struct NodePicture {
@@ -68,7 +69,18 @@ struct VolumePicture {
   bool is_from_writer = false;
 };
 
+// A member that is being replaced.
+struct ChangePicture {
+  uint32_t pg = 0;
+  std::string from, to;
+  uint64_t scl = 0, target = 0;  // of the new one; the change is over when it gets there
+  bool is_held = false;
+  std::optional<int> rebuilt_percent;  // of the new one
+  uint64_t copied_bytes = 0;           // by it, so far
+};
+
 struct ClusterPicture {
+  std::vector<ChangePicture> changes;
   std::optional<VolumePicture> volume;  // empty: nobody who answers knows of one
   std::vector<NodePicture> nodes;       // storage nodes, by zone and name
   WriterPicture writer;
@@ -84,6 +96,9 @@ using ComputeAnswer = absl::StatusOr<v1::ComputeStatus>;
 ClusterPicture MakePicture(const std::optional<ClusterState>& state,
                            const std::vector<StorageAnswer>& storage,
                            const std::string& compute_address, const ComputeAnswer& compute);
+
+// "az3-b -> az3-c: SCL 10 of 90, pages copied 41 % (12 MiB)".
+std::string DescribeChange(const ChangePicture& change);
 
 // The picture as JSON, complete.
 std::string PictureToJson(const ClusterPicture& picture, bool indent);

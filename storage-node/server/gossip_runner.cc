@@ -272,10 +272,11 @@ void GossipRunner::NoteReachable(const std::string& name, Peer* peer, const absl
   const bool was_out = std::exchange(peer->is_out, IsUnreachable(status));
   if (peer->is_out) peer->rests_until = rpc::SteadyNow() + options_.peer_rest;
   if (peer->is_out && !was_out) {
-    spdlog::warn("a peer cannot be reached{}",
+    // Unreachable, or it answered that it cannot help now: the error tells.
+    spdlog::warn("a peer does not help for now{}",
                  rpc::Fields("node", name_, "peer", name, "error", status));
   } else if (was_out && !peer->is_out) {
-    spdlog::info("a peer answers again{}", rpc::Fields("node", name_, "peer", name));
+    spdlog::info("a peer helps again{}", rpc::Fields("node", name_, "peer", name));
   }
 }
 

@@ -141,7 +141,8 @@ absl::Status CopyLog(const RocksDatabase& database, const Witness& contents, Fam
                                   state.first_position, last,
                                   [&](LogPosition position, const auto& bytes) {
                                     out->Put(LogKey(segment, position), *bytes);
-                                  }));
+                                  })
+                        .status());
   }
   return absl::OkStatus();
 }

@@ -97,7 +97,7 @@ absl::StatusOr<std::optional<LogHighWater>> RocksDbStore::LoadHighWater(SegmentI
   return witness_->Mark(segment);
 }
 
-absl::Status ScanLogFamily(
+absl::StatusOr<bool> ScanLogFamily(
     rocksdb::DB* db, rocksdb::ColumnFamilyHandle* family, SegmentId segment, LogPosition from,
     LogPosition last,
     const std::function<void(LogPosition, std::shared_ptr<const std::string>)>& visit) {
@@ -106,19 +106,21 @@ absl::Status ScanLogFamily(
   read.fill_cache = false;
   const std::unique_ptr<rocksdb::Iterator> it(db->NewIterator(read, family));
   LogPosition next = from;
+  bool is_damaged = false;
   it->Seek(LogKey(segment, next));
   while (true) {
     LogPosition position;
     if (it->Valid()) {
-      if (!ParseLogKey(AsView(it->key()), segment, &position)) return absl::OkStatus();
+      if (!ParseLogKey(AsView(it->key()), segment, &position)) return is_damaged;
       visit(position, std::make_shared<const std::string>(it->value().ToString()));
       next = position.Next();
       it->Next();
     } else if (it->status().ok()) {
-      return absl::OkStatus();
+      return is_damaged;
     } else if (IsDamage(it->status())) {
+      is_damaged = true;
       // A damaged block: what lies in it is left out, and the caller sees the gap in the positions.
-      if (next >= last) return absl::OkStatus();
+      if (next >= last) return is_damaged;
       next = next.Next();
       it->Seek(LogKey(segment, next));
     } else {
@@ -132,12 +134,17 @@ absl::Status RocksDbStore::ScanLog(
     const std::function<void(LogPosition, std::shared_ptr<const std::string>)>& visit) {
   // Behind the mark it holds nothing of this segment.
   const std::optional<LogHighWater> mark = witness_->Mark(segment);
-  return ScanLogFamily(db_, family(kLog), segment, from, mark ? mark->last_position : from, visit);
+  ASSIGN_OR_RETURN(const bool is_damaged, ScanLogFamily(db_, family(kLog), segment, from,
+                                                        mark ? mark->last_position : from, visit));
+  if (is_damaged) repair_mark_->SetVerify();
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::string> RocksDbStore::ReadBatch(SegmentId segment, LogPosition position) {
   std::string batch;
-  RETURN_IF_ERROR(Read(db_->Get({}, family(kLog), LogKey(segment, position), &batch),
+  rocksdb::ReadOptions once;  // scrub and peers come by once: they leave the cache to page reads
+  once.fill_cache = false;
+  RETURN_IF_ERROR(Read(db_->Get(once, family(kLog), LogKey(segment, position), &batch),
                        Text("read batch at position ", position)));
   return batch;
 }

@@ -26,8 +26,9 @@ namespace sextant::storage {
 inline rocksdb::Slice AsSlice(std::string_view bytes) { return {bytes.data(), bytes.size()}; }
 inline std::string_view AsView(const rocksdb::Slice& slice) { return {slice.data(), slice.size()}; }
 
-// SegmentStore::ScanLog of a family; `last`: the highest position that the segment can have.
-absl::Status ScanLogFamily(
+// SegmentStore::ScanLog of a family; `last`: the highest position that the segment can have. Says
+// whether part of it could not be read.
+absl::StatusOr<bool> ScanLogFamily(
     rocksdb::DB* db, rocksdb::ColumnFamilyHandle* family, SegmentId segment, LogPosition from,
     LogPosition last,
     const std::function<void(LogPosition, std::shared_ptr<const std::string>)>& visit);

@@ -89,8 +89,9 @@ class Salvage {
 
  private:
   void Damage() {
-    ++result_.damages;
+    if (!is_lost_) ++result_.damages;
     is_open_ = false;
+    is_lost_ = true;
   }
   void Take(const Fragment& fragment) {
     const bool begins = fragment.type == kFull || fragment.type == kFirst;
@@ -100,6 +101,7 @@ class Salvage {
       if (!begins) return;
     }
     if (begins) record_.clear();
+    is_lost_ = false;
     record_.append(fragment.payload);
     is_open_ = fragment.type == kFirst || fragment.type == kMiddle;
     if (is_open_) return;
@@ -110,6 +112,7 @@ class Salvage {
   SalvagedWal result_;
   Writer writer_{&result_.bytes};
   bool is_open_ = false;  // record_ is the beginning of one
+  bool is_lost_ = false;  // since the last damage nothing was whole
   std::string record_;
 };
 
