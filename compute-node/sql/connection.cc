@@ -53,17 +53,30 @@ absl::StatusOr<std::unique_ptr<Connection>> Connection::Open(VolumeVfs& vfs,
                          SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_EXRESCODE;
   const int rc = sqlite3_open_v2("volume", &connection->db_, kFlags, vfs.name().c_str());
   if (rc == SQLITE_OK) {
-    sqlite3_file_control(connection->db_, "main", kFcntlVolumeFile, &connection->file_);
-    SEXTANT_CHECK(connection->file_ != nullptr);
-    RETURN_IF_ERROR(connection->Configure(options, vfs.volume().geometry().page_bytes));
+    VolumeFile* file = nullptr;
+    sqlite3_file_control(connection->db_, "main", kFcntlVolumeFile, &file);
+    SEXTANT_CHECK(file != nullptr);
+    connection->file_ = file;
+    RETURN_IF_ERROR(connection->Configure(file, options, vfs.volume().geometry().page_bytes));
     return connection;
   }
   if (rc == SQLITE_NOMEM) return absl::ResourceExhaustedError("no memory for a SQL connection");
   return absl::UnavailableError(Text("cannot read the database: ", sqlite3_errstr(rc)));
 }
 
+std::unique_ptr<Connection> Connection::Adopt(sqlite3* db, std::unique_ptr<SessionFile> file,
+                                              const ConnectionOptions& options) {
+  std::unique_ptr<Connection> connection(new Connection);
+  connection->db_ = db;
+  connection->owned_file_ = std::move(file);
+  connection->file_ = connection->owned_file_.get();
+  connection->SetUp(options);
+  return connection;
+}
+
 Connection::~Connection() {
   statements_.reset();
+  owned_file_.reset();  // it may hold statements of its own
   // _v2 would leave a zombie behind where a statement is still open: that would be a bug of ours.
   SEXTANT_CHECK(sqlite3_close(db_) == SQLITE_OK) << sqlite3_errmsg(db_);
 }
@@ -75,7 +88,7 @@ absl::Status Connection::Run(const std::string& sql) {
   return absl::UnavailableError(Text("setting up a SQL connection: ", sqlite3_errmsg(db_)));
 }
 
-absl::Status Connection::Configure(const ConnectionOptions& options, uint32_t page_bytes) {
+void Connection::SetUp(const ConnectionOptions& options) {
   max_memory_bytes_ = options.max_memory_bytes;
   sqlite3_db_config(db_, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
   sqlite3_db_config(db_, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, nullptr);
@@ -83,17 +96,22 @@ absl::Status Connection::Configure(const ConnectionOptions& options, uint32_t pa
   sqlite3_limit(db_, SQLITE_LIMIT_LENGTH, options.max_value_bytes);
   sqlite3_limit(db_, SQLITE_LIMIT_SQL_LENGTH, options.max_sql_bytes);
   sqlite3_limit(db_, SQLITE_LIMIT_WORKER_THREADS, 0);
+  sqlite3_set_authorizer(db_, &Connection::Authorize, this);
+  sqlite3_progress_handler(db_, kProgressSteps, &Connection::Progress, this);
+  statements_ = std::make_unique<StatementCache>(db_, options.cached_statements);
+}
+
+absl::Status Connection::Configure(VolumeFile* file, const ConnectionOptions& options,
+                                   uint32_t page_bytes) {
   RETURN_IF_ERROR(
       Run(Text("PRAGMA page_size=", page_bytes, "; PRAGMA journal_mode=MEMORY;",
                "PRAGMA synchronous=OFF; PRAGMA cache_spill=OFF; PRAGMA secure_delete=OFF;",
                "PRAGMA temp_store=MEMORY; PRAGMA cache_size=-", options.cache_kib, ";",
                // Any size above zero turns xFetch on; the VFS has no window to map.
                "PRAGMA mmap_size=1;")));
-  file_->LockPragmas();
-  file_->ForgetPosition();
-  sqlite3_set_authorizer(db_, &Connection::Authorize, this);
-  sqlite3_progress_handler(db_, kProgressSteps, &Connection::Progress, this);
-  statements_ = std::make_unique<StatementCache>(db_, options.cached_statements);
+  file->LockPragmas();
+  file->ForgetPosition();
+  SetUp(options);
   return absl::OkStatus();
 }
 
@@ -101,6 +119,7 @@ int Connection::Authorize(void* self, int action, const char* a, const char* b,
                           const char* database, const char*) {
   auto* connection = static_cast<Connection*>(self);
   if (IsTainting(action, b)) connection->is_tainted_ = true;
+  if (!connection->file_->MayDo(action, a, b, database)) return SQLITE_DENY;
   switch (action) {
     case SQLITE_ATTACH:  // the empty name is a private temporary database; VACUUM attaches one
       return a != nullptr && *a == '\0' ? SQLITE_OK : SQLITE_DENY;

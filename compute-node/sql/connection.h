@@ -37,10 +37,14 @@ class Connection {
  public:
   static absl::StatusOr<std::unique_ptr<Connection>> Open(VolumeVfs& vfs,
                                                           const ConnectionOptions& options);
+  // A connection to another kind of database, set up by the caller but for what every session's
+  // needs: limits, authorizer, interruption. Owns both, whatever comes of it.
+  static std::unique_ptr<Connection> Adopt(sqlite3* db, std::unique_ptr<SessionFile> file,
+                                           const ConnectionOptions& options);
   ~Connection();
 
   sqlite3* db() const { return db_; }
-  VolumeFile& file() const { return *file_; }
+  SessionFile& file() const { return *file_; }
   StatementCache& statements() { return *statements_; }
 
   bool in_transaction() const { return sqlite3_get_autocommit(db_) == 0; }
@@ -57,14 +61,16 @@ class Connection {
 
  private:
   Connection() = default;
-  absl::Status Configure(const ConnectionOptions& options, uint32_t page_bytes);
+  void SetUp(const ConnectionOptions& options);
+  absl::Status Configure(VolumeFile* file, const ConnectionOptions& options, uint32_t page_bytes);
   absl::Status Run(const std::string& sql);
   static int Authorize(void* self, int action, const char* a, const char* b, const char* database,
                        const char* trigger);
   static int Progress(void* self);
 
   sqlite3* db_ = nullptr;
-  VolumeFile* file_ = nullptr;
+  SessionFile* file_ = nullptr;
+  std::unique_ptr<SessionFile> owned_file_;  // where SQLite does not own it
   std::unique_ptr<StatementCache> statements_;
   std::function<bool()> is_cancelled_;
   StopReason stop_reason_ = StopReason::kNone;

@@ -51,10 +51,16 @@ class BatchSink : public ResponseSink {
 
 SqlExecutor::SqlExecutor(compute::PageVolume* volume, compute::WriteTicketQueue* tickets,
                          SqlOptions options)
-    : volume_(volume),
+    : owned_engine_(std::make_unique<VolumeEngine>(volume)),
+      engine_(owned_engine_.get()),
       tickets_(tickets),
       options_(std::move(options)),
-      vfs_(volume),
+      pool_(std::make_unique<WorkerPool>(ThreadCount(options_.threads))) {}
+
+SqlExecutor::SqlExecutor(SqlEngine* engine, compute::WriteTicketQueue* tickets, SqlOptions options)
+    : engine_(engine),
+      tickets_(tickets),
+      options_(std::move(options)),
       pool_(std::make_unique<WorkerPool>(ThreadCount(options_.threads))) {}
 
 SqlExecutor::~SqlExecutor() { Stop(); }
@@ -69,7 +75,7 @@ absl::StatusOr<std::shared_ptr<Session>> SqlExecutor::NewSession() {
     }
     ++open_;
   }
-  auto connection = Connection::Open(vfs_, options_.connection);
+  auto connection = engine_->Open(options_.connection);
   if (!connection.ok()) {
     SessionGone();
     return connection.status();

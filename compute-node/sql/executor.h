@@ -1,5 +1,5 @@
-// SqlExecutor: everything SQL on one open volume; sessions, one-shot batches, their threads and
-// limits.
+// SqlExecutor: everything SQL on one engine, such as an open volume; sessions, one-shot batches,
+// their threads and limits.
 //
 // Thread-safety: all methods from any thread. It outlives its sessions: Stop() ends them and waits.
 #pragma once
@@ -14,10 +14,9 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "compute-node/sql/connection.h"
+#include "compute-node/sql/engine.h"
 #include "compute-node/sql/session.h"
 #include "compute-node/sql/types.h"
-#include "compute-node/sql/volume_vfs.h"
 #include "compute-node/sql/worker_pool.h"
 #include "compute-node/volume/page_volume.h"
 #include "compute-node/writer/write_ticket.h"
@@ -47,6 +46,7 @@ class SqlExecutor {
  public:
   // Both outlive the executor.
   SqlExecutor(compute::PageVolume* volume, compute::WriteTicketQueue* tickets, SqlOptions options);
+  SqlExecutor(SqlEngine* engine, compute::WriteTicketQueue* tickets, SqlOptions options);
   ~SqlExecutor();  // Stop()
   SqlExecutor(const SqlExecutor&) = delete;
 
@@ -71,7 +71,7 @@ class SqlExecutor {
   // --- for sessions
   WorkerPool& pool() { return *pool_; }
   compute::WriteTicketQueue& tickets() { return *tickets_; }
-  compute::PageVolume& volume() { return *volume_; }
+  SqlEngine& engine() { return *engine_; }
   const SqlOptions& options() const { return options_; }
   void SessionGone();
 
@@ -80,10 +80,10 @@ class SqlExecutor {
   absl::StatusOr<std::shared_ptr<Session>> TakeIdleOrNew();
   void EndBatch(std::shared_ptr<Session> session);
 
-  compute::PageVolume* const volume_;
+  const std::unique_ptr<SqlEngine> owned_engine_;  // over a volume
+  SqlEngine* const engine_;
   compute::WriteTicketQueue* const tickets_;
   const SqlOptions options_;
-  VolumeVfs vfs_;
   std::unique_ptr<WorkerPool> pool_;
 
   mutable std::mutex mutex_;

@@ -124,7 +124,8 @@ bool RequestRun::IsWrite(sqlite3_stmt* stmt) const {
 // that is tried again must not have shown rows.
 bool RequestRun::CanSendNow(sqlite3_stmt* stmt) const {
   if (sink_->is_one_shot() || is_atomic_write_) return false;
-  return sqlite3_stmt_readonly(stmt) != 0 || connection().in_transaction();
+  if (sqlite3_stmt_readonly(stmt) != 0) return true;
+  return connection().in_transaction() && !connection().file().is_statement_alone();
 }
 
 Task<bool> RequestRun::Execute(sqlite3_stmt* stmt, Shown shown) {
@@ -137,13 +138,20 @@ Task<bool> RequestRun::Execute(sqlite3_stmt* stmt, Shown shown) {
       const bool may_write = co_await PrepareToWrite();
       if (!may_write) co_return false;
     }
+    absl::Status refused = connection().file().BeginStatement(stmt);
+    if (!refused.ok()) {
+      session_.ReleaseTicketIfDone();
+      co_return Fail(ErrorFromStatus(refused, /*is_retriable=*/false));
+    }
     const bool stepped = co_await StepToEnd(stmt);
-    const int rc = sqlite3_reset(stmt);
+    int rc = sqlite3_reset(stmt);
+    refused = connection().file().EndStatement(stmt, /*is_abandoned=*/!stepped, &rc);
     // A statement that could not read shows nothing but what it gave before.
     if (ReturnsData(stmt) && (!IsFileFailure(rc) || results_.rows() > 0)) has_read_ = true;
     NoteCommit();
     session_.ReleaseTicketIfDone();
     if (!stepped) co_return false;
+    if (!refused.ok()) co_return Fail(ErrorFromStatus(refused, /*is_retriable=*/false));
     if (rc == SQLITE_OK) break;
     if (!ShouldRunAgain(rc, stmt)) co_return FailWithSqlite(rc);
     const bool will_run_again = co_await PrepareToRunAgain();
@@ -221,7 +229,7 @@ Task<bool> RequestRun::PrepareToWrite() {
     if (!has_ticket) co_return false;
   }
   for (;;) {
-    const absl::Status room = session_.executor().volume().CheckAppend(0, {});
+    const absl::Status room = session_.executor().engine().CheckWrite();
     if (room.ok()) co_return true;
     const bool is_full = absl::IsResourceExhausted(room);
     bool may_retry = is_full && !session_.is_cancelled();

@@ -31,7 +31,7 @@ RequestRun::RequestRun(Session& session, Request request, std::shared_ptr<Respon
       max_rows_(request_.max_rows_per_response > 0 ? request_.max_rows_per_response
                                                    : options_.max_rows_per_response),
       wait_left_(timeout_),
-      head_before_(session.executor().volume().head()) {}
+      head_before_(session.executor().engine().head()) {}
 
 WorkerPool& RequestRun::pool() const { return session_.executor().pool(); }
 
@@ -76,7 +76,7 @@ Task<bool> RequestRun::RunStatements() {
 }
 
 Task<bool> RequestRun::AwaitMinLsn() {
-  if (request_.min_lsn <= session_.executor().volume().vdl()) co_return true;
+  if (request_.min_lsn <= session_.executor().engine().vdl()) co_return true;
   const absl::Status status = co_await AwaitDurable(request_.min_lsn, &pool());
   if (!status.ok()) {
     co_return Fail(ErrorFromStatus(
@@ -158,13 +158,13 @@ void RequestRun::CheckOneShotEnd() {
 }
 
 Task<absl::Status> RequestRun::AwaitDurable(Lsn lsn, WorkerPool* resume_on) {
-  compute::PageVolume& volume = session_.executor().volume();
-  if (volume.vdl() >= lsn) co_return absl::OkStatus();
+  SqlEngine& engine = session_.executor().engine();
+  if (engine.vdl() >= lsn) co_return absl::OkStatus();
   const Clock::time_point start = Clock::now();
   const absl::Duration patience = wait_left_;
   Callback<absl::Status> durable(
-      [&volume, lsn, patience](Callback<absl::Status>::Done done) {
-        volume.WhenDurable(lsn, patience, std::move(done));
+      [&engine, lsn, patience](Callback<absl::Status>::Done done) {
+        engine.WhenDurable(lsn, patience, std::move(done));
       },
       resume_on);
   absl::Status status = co_await durable;
@@ -178,12 +178,12 @@ Task<absl::Status> RequestRun::AwaitPresentable(WorkerPool* resume_on) {
   const Lsn position = connection().file().position();
   absl::Status status = co_await AwaitDurable(position, resume_on);
   if (!status.ok() || is_current_ || position > head_before_) co_return status;
-  compute::PageVolume& volume = session_.executor().volume();
+  SqlEngine& engine = session_.executor().engine();
   const Clock::time_point start = Clock::now();
   const absl::Duration patience = wait_left_;
   Callback<absl::Status> current(
-      [&volume, patience](Callback<absl::Status>::Done done) {
-        volume.WhenCurrent(patience, std::move(done));
+      [&engine, patience](Callback<absl::Status>::Done done) {
+        engine.WhenCurrent(patience, std::move(done));
       },
       resume_on);
   status = co_await current;
@@ -205,11 +205,12 @@ Error RequestRun::PresentError(const absl::Status& status) const {
     error.statement_index = *first_commit_;
     error.outcome = Outcome::kUnknown;
     error.is_retriable = is_late;
-    error.message = is_late ? Text("the commit was not durable on 4 of 6 segments within ",
-                                   absl::FormatDuration(timeout_),
-                                   ": it may yet become so, look before you repeat it")
-                            : Text("the outcome of the commit is unknown: ", status.message(),
-                                   "; look before you repeat it");
+    error.message =
+        is_late ? Text("the commit was not durable ", session_.executor().engine().durable_where(),
+                       " within ", absl::FormatDuration(timeout_),
+                       ": it may yet become so, look before you repeat it")
+                : Text("the outcome of the commit is unknown: ", status.message(),
+                       "; look before you repeat it");
     return error;
   }
   // Another writer took over: this node will never answer again.

@@ -68,7 +68,7 @@ Error ErrorFromSqlite(Connection& connection, int sqlite_code) {
   error.sqlite_code = sqlite_code;
   error.code = CodeOf(sqlite_code);
   error.message = sqlite3_errmsg(connection.db());
-  if (!note.ok() && IsFileFailure(sqlite_code)) {
+  if (!note.ok() && (IsFileFailure(sqlite_code) || sqlite_code == SQLITE_AUTH)) {
     error.code = note.code();
     error.message = Text(error.message, ": ", note.message());
     // A volume that is full stays full, a mini-transaction that is too large stays so.

@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "compute-node/sql/session_file.h"
 #include "compute-node/sql/volume_vfs.h"
 #include "compute-node/sql/write_overlay.h"
 #include "compute-node/volume/page_volume.h"
@@ -31,23 +32,23 @@ namespace sextant::sql {
 // sqlite3_file_control(db, "main", kFcntlVolumeFile, VolumeFile**) finds a connection's file.
 inline constexpr int kFcntlVolumeFile = 0x53580001;
 
-class VolumeFile {
+class VolumeFile final : public SessionFile {
  public:
   explicit VolumeFile(VolumeVfs* vfs);
-  ~VolumeFile();
+  ~VolumeFile() override;
 
   // --- for the session that owns the connection
   // While set, transactions start at head() and may write; without it writing is refused with BUSY.
-  void SetHoldsTicket(bool holds) { holds_ticket_ = holds; }
+  void SetHoldsTicket(bool holds) override { holds_ticket_ = holds; }
   // From now on PRAGMAs that would change how the volume is used are refused.
   void LockPragmas() { are_pragmas_locked_ = true; }
   // The newest LSN that this connection read at or committed: its LSN token, and what a reply waits
   // for. It never reads below it again, until it is forgotten for another user of the connection.
-  Lsn position() const { return position_; }
-  void ForgetPosition() { position_ = Lsn(0); }
-  Lsn last_commit() const { return last_commit_; }
+  Lsn position() const override { return position_; }
+  void ForgetPosition() override { position_ = Lsn(0); }
+  Lsn last_commit() const override { return last_commit_; }
   // Why the last call failed, once; OK when nothing failed since.
-  absl::Status TakeError();
+  absl::Status TakeError() override;
 
   // --- sqlite3_io_methods; results are SQLite codes
   int Read(char* to, int bytes, int64_t offset);
