@@ -37,6 +37,7 @@ int Main(int argc, char** argv) {
   AddVolumeCommands(&app, &cli);
   AddSegmentCommands(&app, &cli);
   AddBenchCommands(&app, &cli);
+  AddFaultCommands(&app, &cli);
   AddPingCommand(&app, &cli);
   AddSqlCommand(&app, &cli);
   AddMiscCommands(&app, &cli);

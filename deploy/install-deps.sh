@@ -19,7 +19,7 @@ libraries=(
   libsqlite3-dev libspdlog-dev libfmt-dev libyaml-cpp-dev libcli11-dev nlohmann-json3-dev libedit-dev
   prometheus-cpp-dev libcurl4-openssl-dev libcivetweb-dev libcpp-httplib-dev
 )
-testing=(libgtest-dev libgmock-dev libbenchmark-dev sqlite3 python3 clang-format clang-tidy)
+testing=(libgtest-dev libgmock-dev libbenchmark-dev sqlite3 python3 clang-format clang-tidy gnuplot-nox e2fsprogs)
 fuzzing=(clang-14 libclang-rt-14-dev)
 # The databases that bench/peers starts by itself, in folders of its own.
 peers=(postgresql-15 libpq-dev mariadb-server-core mariadb-client-core libmariadb-dev etcd-server etcd-client gnuplot-nox)

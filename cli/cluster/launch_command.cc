@@ -33,12 +33,15 @@ absl::StatusOr<Binaries> FindBinaries() {
 
 std::vector<std::string> NodeCommand(const Binaries& binaries, const std::string& dir,
                                      const ClusterState& state, const NodeState& node,
-                                     const std::string& log_level) {
+                                     const std::string& log_level, const LaunchChanges& changes) {
   std::vector<std::string> command = {node.is_writer() ? binaries.compute_node
                                                        : binaries.storage_node};
   const auto flag = [&command](const char* name, std::string value) {
     command.push_back(name);
     command.push_back(std::move(value));
+  };
+  const auto address_of = [&](const NodeState& to) {
+    return changes.route ? changes.route(node, to) : to.listen;
   };
   flag("--node-name", node.name);
   flag("--listen", node.listen);
@@ -50,16 +53,17 @@ std::vector<std::string> NodeCommand(const Binaries& binaries, const std::string
     flag("--data-dir", DataPath(dir, node.name));
     for (const NodeState& peer : state.nodes) {
       if (!peer.is_writer() && peer.name != node.name) {
-        flag("--peer", Text(peer.name, "=", peer.listen));
+        flag("--peer", Text(peer.name, "=", address_of(peer)));
       }
     }
+    command.insert(command.end(), changes.flags.begin(), changes.flags.end());
     return command;
   }
   flag("--role", "writer");
   for (const NodeState& storage : state.nodes) {
     if (storage.is_writer()) continue;
     flag(storage.is_spare ? "--spare-node" : "--storage-node",
-         Text(storage.name, "@", storage.zone, "=", storage.listen));
+         Text(storage.name, "@", storage.zone, "=", address_of(storage)));
   }
   if (!state.is_volume_created) {
     command.push_back("--create-volume");
@@ -67,6 +71,7 @@ std::vector<std::string> NodeCommand(const Binaries& binaries, const std::string
     flag("--segment-size", std::to_string(state.settings.segment_bytes));
     flag("--protection-groups", std::to_string(state.settings.protection_groups));
   }
+  command.insert(command.end(), changes.flags.begin(), changes.flags.end());
   return command;
 }
 

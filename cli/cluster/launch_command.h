@@ -1,6 +1,7 @@
 // How each node of a local cluster is started: which binary, which flags.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -17,9 +18,17 @@ struct Binaries {
 // at.
 absl::StatusOr<Binaries> FindBinaries();
 
+// What is different for one process, or one run.
+struct LaunchChanges {
+  // Where `from` reaches `to`, if not at the address that `to` listens at (fault/relay).
+  std::function<std::string(const NodeState& from, const NodeState& to)> route;
+  std::vector<std::string> flags;  // added at the end
+};
+
 // Command line of `node`. `dir` is absolute; `log_level` may be empty (the server's default).
 std::vector<std::string> NodeCommand(const Binaries& binaries, const std::string& dir,
                                      const ClusterState& state, const NodeState& node,
-                                     const std::string& log_level);
+                                     const std::string& log_level,
+                                     const LaunchChanges& changes = {});
 
 }  // namespace sextant::cli

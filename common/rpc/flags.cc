@@ -10,6 +10,7 @@
 
 #include "common/base/byte_size.h"
 #include "common/base/text.h"
+#include "common/failpoint/failpoint.h"
 
 namespace sextant::rpc {
 namespace {
@@ -95,6 +96,16 @@ void AddCommonFlags(CLI::App* app, CommonFlags* flags) {
       ->capture_default_str();
   app->add_option("--ready-file", flags->server.ready_file,
                   "Writes the bound addresses and the process id as JSON to this file.");
+  app->add_option_function<std::vector<std::string>>(
+      "--failpoint",
+      [](const std::vector<std::string>& specs) {
+        for (const std::string& spec : specs) {
+          const absl::Status armed = ArmFailpoint(spec);
+          if (!armed.ok())
+            throw CLI::ValidationError("--failpoint", std::string(View(armed.message())));
+        }
+      },
+      "Plants a fault, for tests: NAME=error|crash|delay:MS|on, with @N from the N-th time on.");
   app->add_option("--log-level", flags->log.level, "Logs from this level on.")
       ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error", "off"}))
       ->capture_default_str();

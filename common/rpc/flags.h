@@ -34,8 +34,8 @@ struct CommonFlags {
   LogOptions log;        // --log-level, --log-format; `process` and `node` are the caller's to fill
 };
 
-// Adds --listen, --metrics-listen, --ready-file, --log-level, --log-format; their defaults are what
-// `flags` holds now.
+// Adds --listen, --metrics-listen, --ready-file, --failpoint, --log-level, --log-format; their
+// defaults are what `flags` holds now.
 void AddCommonFlags(CLI::App* app, CommonFlags* flags);
 
 // An option whose value is a byte size; the default is what *bytes holds now.

@@ -5,11 +5,19 @@
 #include "common/base/coding.h"
 #include "common/base/status.h"
 #include "common/base/text.h"
+#include "common/failpoint/failpoint.h"
 #include "storage-node/store/data_directory.h"
 #include "storage-node/store/rocksdb_store_impl.h"
 #include "storage-node/store/store_codec.h"
 
 namespace sextant::storage {
+namespace {
+
+Failpoint store_sync("store-sync");            // before anything of a commit is on disk
+Failpoint store_synced("store-synced");        // all of it is, and nobody was told yet
+Failpoint ack_before_sync("ack-before-sync");  // a planted bug: tests/fault must see it
+
+}  // namespace
 
 RocksDbStore::RocksDbStore(RocksDbStoreOptions options, std::shared_ptr<FirstError> first_error,
                            std::shared_ptr<RepairMark> repair_mark, RocksDatabase database,
@@ -71,9 +79,13 @@ absl::Status RocksDbStore::Commit(const StoreWrite& write) {
   }
   if (ChangesStates(write)) database_.PutVersion(witness_->version() + 1, &batch);
   if (!write.MakesRoom()) RETURN_IF_ERROR(CheckRoom(batch.GetDataSize()));
-  RETURN_IF_ERROR(Written(db_->Write(sync_, &batch), "commit"));
+  if (absl::Status hit = store_sync.Hit(); !hit.ok()) return first_error_->Set(std::move(hit));
+  rocksdb::WriteOptions how = sync_;
+  if (ack_before_sync.IsOn()) how.sync = false;
+  RETURN_IF_ERROR(Written(db_->Write(how, &batch), "commit"));
   const absl::Status witnessed = witness_->Commit(write);
   if (!witnessed.ok()) return first_error_->Set(witnessed);
+  if (absl::Status hit = store_synced.Hit(); !hit.ok()) return first_error_->Set(std::move(hit));
   DropTables(write);
   return absl::OkStatus();
 }

@@ -1,0 +1,96 @@
+// FaultCluster: six storage nodes and compute nodes as processes of this machine, to be harmed.
+//
+// It lies in a folder as `sextant cluster up` makes it, so the other commands can look at it while
+// a run lasts. Methods of one thread at a time; addresses may be read from any.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "cli/cluster/cluster_state.h"
+#include "fault/cluster/disks.h"
+#include "fault/relay/relay.h"
+#include "fault/scenario/scenario.h"
+
+namespace sextant::fault {
+
+struct FaultClusterOptions {
+  std::string directory;  // an empty or new one
+  bool has_links = false;
+  bool has_disks = false;  // Disks::Prepare() was called
+  bool has_standby = false;
+  uint64_t disk_bytes = 1ull << 30;     // sparse
+  uint64_t segment_bytes = 1ull << 20;  // small, so that the volume grows while it is harmed
+  // Given to every storage node at every start: a planted bug.
+  std::vector<std::string> storage_flags;
+};
+
+class FaultCluster {
+ public:
+  // Makes the folder, the disks and the links; starts nothing.
+  static absl::StatusOr<std::unique_ptr<FaultCluster>> Make(FaultClusterOptions options);
+  ~FaultCluster();  // kills what runs
+
+  const FaultClusterOptions& options() const { return options_; }
+  const cli::ClusterState& state() const { return state_; }
+  Topology topology() const;
+  // SQL endpoints of those that lead or may lead.
+  std::vector<std::string> WriterEndpoints() const;
+  // The compute node that leads, as far as it was this class that said who.
+  const std::string& leader() const { return leader_; }
+
+  // Starts those that do not run; returns when their ports are open. A storage node that ends
+  // instead: UNAVAILABLE with the end of its log.
+  absl::Status Start(const std::vector<std::string>& names,
+                     const std::vector<std::string>& flags = {});
+  // SIGTERM, and waits.
+  absl::Status Stop(const std::string& name);
+  absl::Status Kill(const std::vector<std::string>& names);
+  absl::Status Pause(const std::vector<std::string>& names);
+  absl::Status Resume(const std::vector<std::string>& names);
+  // Waits until it has ended by itself. DEADLINE_EXCEEDED: it has not.
+  absl::Status AwaitExit(const std::string& name, absl::Duration timeout);
+  // The standby starts, and leads once it serves; the old leader is left as it is.
+  absl::Status TakeOver();
+  // Kills a compute node that leads no more, if one runs.
+  absl::Status RetireOldLeader();
+
+  absl::Status SetLinks(const std::vector<std::string>& from, const std::vector<std::string>& to,
+                        const LinkFault& fault);
+  Disks& disks() { return *disks_; }
+
+  // Waits until the leader serves.
+  absl::Status AwaitServing(absl::Duration timeout);
+  // Waits until the leader serves and every member of every group streams; `idle`: and has all that
+  // there is. The message says what is missing.
+  absl::Status AwaitWhole(absl::Duration timeout, bool idle);
+
+  // Those that should run and have ended, with the ends of their logs. Each is told once.
+  std::vector<std::string> UnexpectedEnds();
+
+ private:
+  explicit FaultCluster(FaultClusterOptions options) : options_(std::move(options)) {}
+  absl::Status MakeFolder();
+  absl::Status MakeDisks();
+  absl::Status MakeLinks();
+  cli::NodeState* Find(const std::string& name);
+  absl::Status Launch(cli::NodeState* node, const std::vector<std::string>& flags);
+  absl::Status AwaitReady(const cli::NodeState& node, absl::Time deadline);
+  std::string WhatIsMissing(bool idle);
+
+  FaultClusterOptions options_;
+  cli::ClusterState state_;
+  std::string leader_;
+  std::set<std::string> up_;  // should be running, or paused
+  std::unique_ptr<Disks> disks_;
+  std::unique_ptr<Relay> relay_;
+  std::map<std::pair<std::string, std::string>, int> link_ports_;  // from, to
+};
+
+}  // namespace sextant::fault

@@ -1,0 +1,100 @@
+// See sql_caller.h.
+#include "fault/load/sql_caller.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "common/base/text.h"
+
+namespace sextant::fault {
+namespace {
+
+std::string TextOf(const v1::SqlValue& value) {
+  switch (value.kind_case()) {
+    case v1::SqlValue::kInteger:
+      return std::to_string(value.integer());
+    case v1::SqlValue::kText:
+      return value.text();
+    default:
+      return "";
+  }
+}
+
+void Collect(const v1::SqlResponse& response, SqlAnswer* answer) {
+  for (const v1::StatementResult& result : response.results()) {
+    if (!result.is_continuation()) answer->results.emplace_back();
+    for (const v1::Row& row : result.rows()) {
+      SqlAnswer::Row& texts = answer->results.back().emplace_back();
+      for (const v1::SqlValue& value : row.values()) texts.push_back(TextOf(value));
+    }
+  }
+}
+
+}  // namespace
+
+v1::SqlStatement SqlCaller::Statement(const std::string& sql,
+                                      const std::vector<int64_t>& parameters) {
+  v1::SqlStatement statement;
+  statement.set_sql(sql);
+  for (const int64_t parameter : parameters) statement.add_parameters()->set_integer(parameter);
+  return statement;
+}
+
+bool SqlCaller::Connect(size_t first) {
+  if (session_ != nullptr) return true;
+  std::vector<std::string> order = endpoints_;
+  std::rotate(order.begin(), order.begin() + static_cast<long>(first % order.size()), order.end());
+  auto session = cli::SqlSession::Connect(order, timeout_);
+  if (!session.ok()) return false;
+  std::lock_guard<std::mutex> lock(mutex_);
+  session_ = *std::move(session);
+  return true;
+}
+
+void SqlCaller::Disconnect() {
+  std::unique_ptr<cli::SqlSession> session;
+  std::lock_guard<std::mutex> lock(mutex_);
+  session = std::move(session_);
+}
+
+void SqlCaller::Interrupt() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (session_ != nullptr) session_->Cancel();
+}
+
+SqlAnswer SqlCaller::Broken(const absl::Status& status) {
+  SqlAnswer answer;
+  answer.outcome = Outcome::kUnknown;
+  answer.error = status.ToString();
+  answer.node = session_->address();
+  Disconnect();
+  return answer;
+}
+
+SqlAnswer SqlCaller::Execute(const std::vector<v1::SqlStatement>& statements, bool atomic,
+                             uint64_t min_lsn) {
+  v1::SqlRequest request;
+  for (const v1::SqlStatement& statement : statements) *request.add_statements() = statement;
+  request.set_atomic(atomic);
+  request.set_timeout_ms(static_cast<uint32_t>(absl::ToInt64Milliseconds(timeout_)));
+  request.set_min_lsn(min_lsn);
+  if (absl::Status sent = session_->Send(&request); !sent.ok()) return Broken(sent);
+  SqlAnswer answer;
+  answer.node = session_->address();
+  while (true) {
+    v1::SqlResponse response;
+    if (absl::Status got = session_->Receive(&response); !got.ok()) return Broken(got);
+    Collect(response, &answer);
+    if (response.has_error()) {
+      const bool is_unknown = response.error().outcome() == v1::SqlError::UNKNOWN;
+      answer.outcome = is_unknown ? Outcome::kUnknown : Outcome::kAborted;
+      answer.error = response.error().message();
+    }
+    if (!response.is_last()) continue;
+    answer.lsn = response.commit_lsn();
+    if (!answer.ok()) Disconnect();  // also rolls back what an error left open
+    return answer;
+  }
+}
+
+}  // namespace sextant::fault

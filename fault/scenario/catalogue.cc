@@ -1,0 +1,199 @@
+// The scenarios, and how each draws its plan.
+#include <algorithm>
+#include <utility>
+
+#include "common/base/text.h"
+#include "fault/scenario/scenario.h"
+
+namespace sextant::fault {
+namespace {
+
+using Names = std::vector<std::string>;
+
+const std::string& PickOf(const Names& names, Prng* prng) {
+  return names[prng->Below(names.size())];
+}
+const Topology::Zone& PickZone(const Topology& topology, Prng* prng) {
+  return topology.zones[prng->Below(topology.zones.size())];
+}
+// `count` different ones, in random order.
+Names PickSome(Names names, size_t count, Prng* prng) {
+  for (size_t i = 0; i < count; ++i) {
+    std::swap(names[i], names[i + prng->Below(names.size() - i)]);
+  }
+  names.resize(count);
+  return names;
+}
+absl::Duration Share(absl::Duration span, uint64_t low, uint64_t high, Prng* prng) {
+  return span * static_cast<double>(prng->Between(low, high)) / 100;
+}
+// One step that begins at once and lasts for the whole span.
+Plan Throughout(absl::Duration span, Step step) {
+  step.lasting = span;
+  return {std::move(step)};
+}
+
+Plan AzOutage(const Topology& topology, absl::Duration span, Prng* prng) {
+  return Throughout(span, {.fault = Fault::kKill, .targets = PickZone(topology, prng).nodes});
+}
+
+Plan AzPlusOne(const Topology& topology, absl::Duration span, Prng* prng) {
+  Names targets = PickZone(topology, prng).nodes;
+  Names left = topology.StorageNodes();
+  std::erase_if(left, [&](const std::string& node) {
+    return std::find(targets.begin(), targets.end(), node) != targets.end();
+  });
+  targets.push_back(PickOf(left, prng));
+  return Throughout(span, {.fault = Fault::kKill, .targets = std::move(targets)});
+}
+
+Plan AllSix(const Topology& topology, absl::Duration span, Prng* prng) {
+  Names targets = topology.StorageNodes();
+  if (prng->OneIn(2)) targets.push_back(topology.writer);
+  return Throughout(span, {.fault = Fault::kKill, .targets = std::move(targets)});
+}
+
+// Ten faults in a row on any process, some overlapping; none on a node that suffers one already.
+Plan AtRandom(const Topology& topology, absl::Duration span, Prng* prng, Fault fault) {
+  constexpr int kCount = 10;
+  const Names nodes = topology.AllBut({});
+  std::vector<absl::Duration> free_at(nodes.size(), absl::ZeroDuration());
+  Plan plan;
+  for (int i = 0; i < kCount; ++i) {
+    const absl::Duration at = span * i / kCount;
+    const size_t node = prng->Below(nodes.size());
+    if (free_at[node] > at) continue;
+    const absl::Duration lasting = Share(span, 1, 20, prng);
+    free_at[node] = at + lasting + absl::Milliseconds(1);
+    plan.push_back({.at = at, .fault = fault, .targets = {nodes[node]}, .lasting = lasting});
+  }
+  return plan;
+}
+Plan KillRandom(const Topology& topology, absl::Duration span, Prng* prng) {
+  return AtRandom(topology, span, prng, Fault::kKill);
+}
+Plan PauseRandom(const Topology& topology, absl::Duration span, Prng* prng) {
+  return AtRandom(topology, span, prng, Fault::kPause);
+}
+
+Plan WriterKill(const Topology& topology, absl::Duration span, Prng* prng) {
+  return {
+      {.fault = Fault::kKill, .targets = {topology.writer}, .lasting = Share(span, 1, 50, prng)}};
+}
+
+Plan ZombieWriter(const Topology& topology, absl::Duration span, Prng* prng) {
+  return {{.fault = Fault::kTakeOver,
+           .targets = {topology.writer},
+           .lasting = Share(span, 10, 60, prng)}};
+}
+
+Plan PartitionNode(const Topology& topology, absl::Duration span, Prng* prng) {
+  const Names targets = {PickOf(topology.StorageNodes(), prng)};
+  return Throughout(
+      span, {.fault = Fault::kPartition, .targets = targets, .others = topology.AllBut(targets)});
+}
+
+// Two that cannot hear each other, while everybody else hears both.
+Plan PartitionPair(const Topology& topology, absl::Duration span, Prng* prng) {
+  Names pair = PickSome(topology.StorageNodes(), 2, prng);
+  if (prng->OneIn(2)) pair[1] = topology.writer;
+  return Throughout(span, {.fault = Fault::kPartition, .targets = {pair[0]}, .others = {pair[1]}});
+}
+
+// It hears, and is not heard; or is heard, and hears nothing.
+Plan PartitionOneWay(const Topology& topology, absl::Duration span, Prng* prng) {
+  Names deaf = {PickOf(topology.StorageNodes(), prng)};
+  Names others = topology.AllBut(deaf);
+  if (prng->OneIn(2)) std::swap(deaf, others);
+  return Throughout(
+      span,
+      {.fault = Fault::kPartitionOneWay, .targets = std::move(deaf), .others = std::move(others)});
+}
+
+Plan PartitionAz(const Topology& topology, absl::Duration span, Prng* prng) {
+  const Names targets = PickZone(topology, prng).nodes;
+  return Throughout(
+      span, {.fault = Fault::kPartition, .targets = targets, .others = topology.AllBut(targets)});
+}
+
+Plan SlowNode(const Topology& topology, absl::Duration span, Prng* prng) {
+  const Names targets = {PickOf(topology.StorageNodes(), prng)};
+  return Throughout(span, {.fault = Fault::kSlowLinks,
+                           .targets = targets,
+                           .others = topology.AllBut(targets),
+                           .delay = absl::Milliseconds(prng->Between(20, 300))});
+}
+
+// Each in turn, compute node last, the next one only when the one before is up.
+Plan RollingRestart(const Topology& topology, absl::Duration span, Prng* prng) {
+  Names targets = topology.StorageNodes();
+  targets.push_back(topology.writer);
+  return Throughout(span, {.fault = Fault::kRestart, .targets = std::move(targets)});
+}
+
+}  // namespace
+
+const std::vector<Scenario>& Scenarios() {
+  static const auto* const scenarios = new std::vector<Scenario>{
+      {"az-outage", "An AZ dies: commits go on, on four of six.", {}, {true, true}, AzOutage},
+      {"az-plus-one",
+       "An AZ and one node more die: reads go on; commits resume by themselves.",
+       {},
+       {false, true},
+       AzPlusOne},
+      {"all-six",
+       "All storage nodes die at once, sometimes the writer too: all acknowledged is there.",
+       {},
+       {},
+       AllSix},
+      {"kill-random",
+       "kill -9 of ten random processes, the writer among them.",
+       {},
+       {},
+       KillRandom},
+      {"pause-random", "SIGSTOP and SIGCONT of random processes.", {}, {}, PauseRandom},
+      {"writer-kill",
+       "The writer dies and comes back: recovery loses nothing.",
+       {},
+       {},
+       WriterKill},
+      {"zombie-writer",
+       "The writer sleeps, another takes over, the old one wakes: it answers nobody.",
+       {.standby = true},
+       {},
+       ZombieWriter},
+      {"partition-node",
+       "A storage node hears nobody and is not heard.",
+       {.links = true},
+       {true, true},
+       PartitionNode},
+      {"partition-pair",
+       "Two nodes do not hear each other; everybody else hears both.",
+       {.links = true},
+       {true, true},
+       PartitionPair},
+      {"partition-one-way",
+       "A node hears and is not heard, or the other way round.",
+       {.links = true},
+       {true, true},
+       PartitionOneWay},
+      {"partition-az",
+       "An AZ is cut off from the others.",
+       {.links = true},
+       {true, true},
+       PartitionAz},
+      {"slow-node",
+       "The links of one node are 20 to 300 ms late: the fastest four decide.",
+       {.links = true},
+       {true, true},
+       SlowNode},
+      {"rolling-restart",
+       "Every process is restarted, one after the other.",
+       {},
+       {},
+       RollingRestart},
+  };
+  return *scenarios;
+}
+
+}  // namespace sextant::fault

@@ -1,0 +1,93 @@
+// Scenario: a bad day for a cluster, what it shows, and its plan drawn from a seed. Core.
+//
+// A plan is a list of steps: at an offset, one fault on some nodes, mended after a time. The runner
+// (fault/run) carries them out in order; what a step took and when goes into its journal.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "common/base/prng.h"
+
+namespace sextant::fault {
+
+enum class Fault {
+  kKill,             // SIGKILL; mended by a start
+  kRestart,          // SIGTERM and a start, each awaited, one node after the other; mends itself
+  kPause,            // SIGSTOP; mended by SIGCONT
+  kTakeOver,         // pauses the writer, another one takes over; mended by waking the old one
+  kPromote,          // kills the writer and promotes a reader; mended by a start as a reader
+  kPartition,        // nothing passes between `targets` and `others`, nobody is told
+  kPartitionOneWay,  // nothing of what `targets` send to `others` arrives
+  kSlowLinks,        // each message between them is `delay` late
+  kFillDisk,         // no room but a part of the reserve; mended by giving it back
+  kPowerLoss,        // processes killed, what was not synced is gone; mended by power and a start
+  kFlipBits,         // killed, bits of its files flipped, started; mends itself
+  kFailpoint,        // killed and started with `failpoint`; mended by a start without
+};
+std::string_view NameOf(Fault fault);  // "power loss"
+
+struct Step {
+  absl::Duration at;  // since the faults of the round began
+  Fault fault = Fault::kKill;
+  std::vector<std::string> targets;
+  std::vector<std::string> others;  // of links: whom they cannot reach
+  absl::Duration lasting;           // then it is mended
+  std::string failpoint;            // common/failpoint
+  absl::Duration delay;             // of kSlowLinks
+  uint64_t seed = 0;                // of what the runner draws itself: which bits
+};
+using Plan = std::vector<Step>;
+
+// The nodes that a plan may name.
+struct Topology {
+  struct Zone {
+    std::string name;
+    std::vector<std::string> nodes;
+  };
+  std::vector<Zone> zones;
+  std::string writer;                // that leads when the round begins
+  std::vector<std::string> readers;  // compute nodes that may be promoted
+
+  std::vector<std::string> StorageNodes() const;
+  std::vector<std::string> AllBut(const std::vector<std::string>& nodes) const;
+};
+
+// What a scenario needs of the cluster, beyond processes.
+struct Needs {
+  bool links = false;    // every link through a relay (fault/relay)
+  bool disks = false;    // a file system for each storage node, which takes root
+  bool standby = false;  // a second compute node that may take over
+  int readers = 0;
+};
+
+// What must hold while the faults last; that nothing is lost and all returns holds for every one.
+struct Promises {
+  bool commits_go_on = false;
+  bool reads_go_on = false;
+};
+
+struct Scenario {
+  std::string name;
+  std::string shows;  // one line for people
+  Needs needs;
+  Promises promises;
+  // The steps of one round, within `span`.
+  Plan (*plan)(const Topology& topology, absl::Duration span, Prng* prng) = nullptr;
+};
+
+const std::vector<Scenario>& Scenarios();
+// nullptr: there is none of that name.
+const Scenario* FindScenario(std::string_view name);
+
+// Moments at which something begins to happen or ends, in order; what the runner walks through.
+struct Moment {
+  absl::Duration at;
+  size_t step = 0;
+  bool is_mend = false;
+};
+std::vector<Moment> MomentsOf(const Plan& plan);
+
+}  // namespace sextant::fault
