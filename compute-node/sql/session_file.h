@@ -9,6 +9,8 @@
 
 #include <sqlite3.h>
 
+#include <string>
+
 #include "absl/status/status.h"
 #include "common/log/lsn.h"
 
@@ -28,6 +30,10 @@ class SessionFile {
   virtual Lsn last_commit() const = 0;
   // Why the last call failed, once; OK when nothing failed since.
   virtual absl::Status TakeError() = 0;
+
+  // What SQLite said of the last statement that failed, where it has been asked other things since;
+  // empty: it still says so.
+  virtual std::string TakeMessage() { return {}; }
 
   // --- around each statement
   // Before it is stepped. An error: it must not be.

@@ -67,7 +67,8 @@ Error ErrorFromSqlite(Connection& connection, int sqlite_code) {
   Error error;
   error.sqlite_code = sqlite_code;
   error.code = CodeOf(sqlite_code);
-  error.message = sqlite3_errmsg(connection.db());
+  error.message = connection.file().TakeMessage();
+  if (error.message.empty()) error.message = sqlite3_errmsg(connection.db());
   if (!note.ok() && (IsFileFailure(sqlite_code) || sqlite_code == SQLITE_AUTH)) {
     error.code = note.code();
     error.message = Text(error.message, ": ", note.message());

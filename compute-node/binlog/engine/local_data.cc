@@ -1,0 +1,221 @@
+// See local_data.h.
+#include "compute-node/binlog/engine/local_data.h"
+
+#include <spdlog/spdlog.h>
+
+#include <filesystem>
+#include <sstream>
+#include <utility>
+
+#include "common/base/status.h"
+#include "common/base/text.h"
+#include "common/rpc/logging.h"
+#include "compute-node/binlog/engine/position_table.h"
+#include "compute-node/binlog/files/file_io.h"
+
+namespace sextant::binlog {
+namespace {
+
+constexpr size_t kApplyBytes = 4 << 20;
+constexpr int kReadWaitMs = 5000;
+
+std::string StateText(const NodeState& state) {
+  return Text("id: ", state.id, "\ntenure: ", state.tenure, "\nsource: ", state.source, "\n");
+}
+
+absl::StatusOr<NodeState> ParseState(const std::string& text) {
+  std::istringstream lines(text);
+  std::string key;
+  uint64_t value = 0;
+  NodeState state;
+  int known = 0;
+  while (lines >> key >> value) {
+    ++known;
+    if (key == "id:") {
+      state.id = ReplicaId(value);
+    } else if (key == "tenure:") {
+      state.tenure = value;
+    } else if (key == "source:") {
+      state.source = SourceId(value);
+    } else {
+      --known;
+    }
+  }
+  if (known == 3) return state;
+  return absl::DataLossError("node.state does not say who this node is: seed it anew");
+}
+
+}  // namespace
+
+absl::StatusOr<DatabasePtr> OpenDatabase(const std::string& path) {
+  sqlite3* raw = nullptr;
+  constexpr int kFlags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX |
+                         SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_EXRESCODE;
+  const int rc = sqlite3_open_v2(path.c_str(), &raw, kFlags, "unix");
+  DatabasePtr db(raw);
+  if (rc != SQLITE_OK)
+    return absl::UnavailableError(Text("opening ", path, ": ", sqlite3_errstr(rc)));
+  sqlite3_busy_timeout(raw, kReadWaitMs);
+  RETURN_IF_ERROR(
+      Run(raw,
+          "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA "
+          "wal_autocheckpoint=0; PRAGMA temp_store=MEMORY; PRAGMA mmap_size=1073741824; "
+          "PRAGMA cache_size=-8192"));
+  return db;
+}
+
+absl::StatusOr<std::unique_ptr<LocalData>> LocalData::Open(const std::string& folder, ReplicaId id,
+                                                           BinlogStoreOptions options) {
+  std::unique_ptr<LocalData> data(new LocalData(folder));
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (error) return absl::UnavailableError(Text("making ", folder, ": ", error.message()));
+  RETURN_IF_ERROR(data->LoadState(id));
+  ASSIGN_OR_RETURN(data->store_, BinlogStore::Open(folder + "/binlog", {}, options));
+  ASSIGN_OR_RETURN(data->db_, OpenDatabase(data->database_path_));
+  sqlite3* const db = data->db_.get();
+  sqlite3_wal_hook(
+      db,
+      [](void* self, sqlite3*, const char*, int pages) {
+        static_cast<LocalData*>(self)->wal_pages_ = pages;
+        return SQLITE_OK;
+      },
+      data.get());
+  RETURN_IF_ERROR(CreatePositionTable(db));
+  ASSIGN_OR_RETURN(data->apply_, RowApply::Make(db));
+  RETURN_IF_ERROR(data->CatchUp());
+  return data;
+}
+
+absl::Status LocalData::LoadState(ReplicaId id) {
+  const std::string path = folder_ + "/node.state";
+  if (!std::filesystem::exists(path)) return SaveState({.id = id});
+  ASSIGN_OR_RETURN(const std::string text, ReadFile(path, 0, SIZE_MAX));
+  ASSIGN_OR_RETURN(state_, ParseState(text));
+  return absl::OkStatus();
+}
+
+absl::Status LocalData::SaveState(const NodeState& state) {
+  RETURN_IF_ERROR(ReplaceFile(folder_ + "/node.state", StateText(state)));
+  state_ = state;
+  return absl::OkStatus();
+}
+
+absl::Status LocalData::CatchUp() {
+  ASSIGN_OR_RETURN(const Gtid at, ReadPosition(db_.get()));
+  position_ = at.seq;
+  const GtidSet history = store_->history();
+  if (at.seq > TxnSeq(0) && !history.Contains(at)) {
+    return absl::DataLossError(Text("the data goes through ", FormatGtid(at),
+                                    ", the binlog through ", history.last(),
+                                    ": they do not belong together, seed this node anew"));
+  }
+  if (store_->torn_bytes() > 0) {
+    spdlog::warn("a torn end of the binlog was cut off{}",
+                 rpc::Fields("bytes", store_->torn_bytes(), "history", history.ToString()));
+  }
+  const TxnSeq start = position_;
+  while (position_ < history.last()) RETURN_IF_ERROR(ApplyThrough(history.last()).status());
+  if (position_ > start) {
+    spdlog::info("the data was brought up to the binlog{}",
+                 rpc::Fields("from", start.value(), "through", position_.value()));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<LocalData::Applied> LocalData::ApplyThrough(TxnSeq through) {
+  if (!reader_.has_value() || reader_->next() != position_.Next()) {
+    ASSIGN_OR_RETURN(reader_, BinlogReader::At(store_.get(), position_.Next()));
+  }
+  ASSIGN_OR_RETURN(const BinlogReader::Piece piece, reader_->Next(through, kApplyBytes));
+  sqlite3* const db = db_.get();
+  RETURN_IF_ERROR(Run(db, "BEGIN IMMEDIATE"));
+  std::string_view rest = piece.bytes;
+  absl::Status status;
+  GtidEvent last;
+  while (!rest.empty() && status.ok()) {
+    const absl::StatusOr<TransactionView> transaction = DecodeTransaction(&rest);
+    status = transaction.status();
+    if (status.ok()) status = apply_->Apply(*transaction);
+    if (status.ok()) last = transaction->header;
+  }
+  if (status.ok()) status = WritePosition(db, last.gtid);
+  if (status.ok()) status = Run(db, "COMMIT");
+  if (!status.ok()) {
+    reader_.reset();
+    Run(db, "ROLLBACK").IgnoreError();
+    return status;
+  }
+  position_ = last.gtid.seq;
+  return Applied{position_, last.commit_micros};
+}
+
+absl::Status LocalData::Rewind(TxnSeq keep) {
+  sqlite3* const db = db_.get();
+  ASSIGN_OR_RETURN(const Gtid at, ReadPosition(db));
+  position_ = at.seq;
+  if (position_ > keep) {
+    RETURN_IF_ERROR(Run(db, "PRAGMA synchronous=FULL; BEGIN IMMEDIATE"));
+    absl::Status status;
+    for (TxnSeq seq = position_; seq > keep && status.ok(); seq = TxnSeq(seq.value() - 1)) {
+      absl::StatusOr<BinlogReader> reader = BinlogReader::At(store_.get(), seq);
+      status = reader.status();
+      if (!status.ok()) break;
+      const absl::StatusOr<BinlogReader::Piece> piece = reader->Next(seq, 1);
+      status = piece.status();
+      if (!status.ok()) break;
+      std::string_view bytes = piece->bytes;
+      const absl::StatusOr<TransactionView> transaction = DecodeTransaction(&bytes);
+      status = transaction.ok() ? apply_->Undo(*transaction) : transaction.status();
+    }
+    const SourceId source = store_->history().SourceOf(keep).value_or(SourceId(0));
+    if (status.ok()) status = WritePosition(db, {source, keep});
+    if (status.ok()) status = Run(db, "COMMIT");
+    if (!status.ok()) Run(db, "ROLLBACK").IgnoreError();
+    Run(db, "PRAGMA synchronous=NORMAL").IgnoreError();
+    RETURN_IF_ERROR(status);
+    position_ = keep;
+  }
+  reader_.reset();
+  // A crash before this is done finds the data behind the binlog, and begins again.
+  return store_->TruncateAfter(keep);
+}
+
+absl::Status LocalData::Checkpoint() {
+  int frames = 0, done = 0;
+  const int rc =
+      sqlite3_wal_checkpoint_v2(db_.get(), "main", SQLITE_CHECKPOINT_PASSIVE, &frames, &done);
+  if (rc == SQLITE_OK && frames == done) wal_pages_ = 0;
+  if (rc == SQLITE_OK || rc == SQLITE_BUSY) return absl::OkStatus();
+  return SqliteError(db_.get(), "checkpointing");
+}
+
+absl::Status LocalData::CopyTo(const std::string& path) {
+  ASSIGN_OR_RETURN(const DatabasePtr from, OpenDatabase(database_path_));
+  sqlite3* raw = nullptr;
+  const int rc = sqlite3_open(path.c_str(), &raw);
+  const DatabasePtr to(raw);
+  if (rc != SQLITE_OK) return absl::UnavailableError(Text("opening ", path));
+  sqlite3_backup* backup = sqlite3_backup_init(raw, "main", from.get(), "main");
+  if (backup == nullptr) return SqliteError(raw, "copying the data");
+  // In one step: one snapshot.
+  sqlite3_backup_step(backup, -1);
+  if (sqlite3_backup_finish(backup) != SQLITE_OK) return SqliteError(raw, "copying the data");
+  return absl::OkStatus();
+}
+
+absl::Status LocalData::Seed(const std::string& folder, const std::string& copy,
+                             const GtidSet& history, const NodeState& state) {
+  std::error_code error;
+  for (const char* name : {"/data.sqlite", "/data.sqlite-wal", "/data.sqlite-shm", "/binlog"}) {
+    std::filesystem::remove_all(folder + name, error);
+  }
+  ASSIGN_OR_RETURN(const auto store, BinlogStore::Open(folder + "/binlog", history, {}));
+  RETURN_IF_ERROR(ReplaceFile(folder + "/node.state", StateText(state)));
+  // The data last: without it the folder is a new one.
+  std::filesystem::rename(copy, folder + "/data.sqlite", error);
+  if (error) return absl::UnavailableError(Text("moving ", copy, ": ", error.message()));
+  return SyncFolder(folder);
+}
+
+}  // namespace sextant::binlog
