@@ -277,7 +277,8 @@ void Recovery::BatchAcked(MemberAddress member, const protocol::AppendAck& ack, 
   } else if (ack.status.ok() && ack.epoch == epoch_) {
     WriteBack& write_back = write_backs_[member.pg.value()];
     write_back.Acked(member.slot, ack.scl);
-    if (!write_back.under_way().contains(member.slot)) {
+    // Who is left to its peers is told again in a while, not at once.
+    if (!write_back.under_way().contains(member.slot) && !write_back.IsLeftToPeers(member.slot)) {
       book_.Answered({DutyBook::Kind::kSend, member, {}});
     }
   }

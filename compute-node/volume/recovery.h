@@ -153,6 +153,7 @@ class Recovery {
   RecoveryQuorum WithoutLeftToPeers(const RecoveryQuorum& fenced) const;
   void PursueReads(Instant now);
   void PursueWriteBack(Instant now);
+  void TellLeftToPeers(PgId pg, Instant now);
   void IssueRead(MemberAddress member, Lsn after, Lsn through, Instant now);
 
   VolumeId volume_;

@@ -101,6 +101,17 @@ void Recovery::PursueWriteBack(Instant now) {
         duties_.emplace_back(std::in_place_type<SendBatch>, SendBatch{member, batch});
       }
     }
+    TellLeftToPeers(pg, now);
+  }
+}
+
+// They rebuild themselves once they know of what they lack.
+void Recovery::TellLeftToPeers(PgId pg, Instant now) {
+  const WriteBack& write_back = write_backs_[pg.value()];
+  for (const auto& [member, status] : fenced_statuses_) {
+    if (member.pg != pg || !write_back.IsLeftToPeers(member.slot)) continue;
+    if (!book_.Issue({DutyBook::Kind::kSend, member, {}}, now)) continue;
+    duties_.emplace_back(std::in_place_type<SendBatch>, SendBatch{member, write_back.Heartbeat()});
   }
 }
 

@@ -440,6 +440,10 @@ TEST_F(RecoveryStory, AMemberThatOnlyPagesCanBringUpIsAwaited) {
   Start();
   RunTo(Phase::kOpen);
   EXPECT_EQ(recovery_.phase(), Phase::kWriteBack) << "nobody can send it what it lacks";
+  // Simulator: it must hear of the VDL, or it would never know that it lacks anything.
+  ASSERT_EQ(sent_headers_.size(), 1u);
+  EXPECT_EQ(sent_headers_[0].record_count, 0u);
+  EXPECT_EQ(sent_headers_[0].vdl, Lsn(10));
   members_[3].scl = Lsn(12);  // its peers have brought it their pages
   members_[3].known_vdl = members_[3].log_start = Lsn(12);
   Tick(absl::Seconds(1));

@@ -88,6 +88,10 @@ bool WriteBack::IsLeftToPeers(quorum::Slot slot) const {
       members_, [&](const auto& other) { return other.second.log_start > it->second.scl; });
 }
 
+log::EncodedBatch WriteBack::Heartbeat() const {
+  return log::BatchBuilder(header_.volume, header_.pg).Seal(header_);
+}
+
 bool WriteBack::IsDone() const {
   quorum::SlotSet whole;
   for (const auto& [slot, member] : members_) {

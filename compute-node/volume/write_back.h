@@ -40,6 +40,9 @@ class WriteBack {
   // It lacks records that are in its peers' pages only, so that nobody can send them: it waits to
   // be rebuilt by its peers.
   bool IsLeftToPeers(quorum::Slot slot) const;
+  // A batch without records, which tells such a member how far the volume is durable: else it would
+  // not know that it lacks anything.
+  log::EncodedBatch Heartbeat() const;
 
   // A write quorum holds everything through the target.
   bool IsDone() const;

@@ -26,6 +26,7 @@ CollectTask::CollectTask(CollectOptions options, SegmentStore* store, SegmentRea
       outside_(std::move(outside)) {}
 
 UpkeepTask::Step CollectTask::Work(Instant now) {
+  if (round_.has_value() && slot_->is_dropped) round_.reset();
   if (!round_.has_value()) Begin(now);
   if (!round_.has_value()) return {.is_idle = true};
   const absl::StatusOr<uint64_t> bytes = Carry();

@@ -3,6 +3,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <chrono>
 #include <iterator>
 
@@ -135,11 +136,21 @@ void Committer::Gather(Queue queue, Round* round) {
   for (Creation& creation : queue.creations) {
     if (creation.state.has_value()) {
       round->write.states.push_back(*creation.state);
+    } else if (round->HoldsSomethingOf(creation.dropped)) {
+      // Within one write what is dropped goes first: what was taken before would outlive it.
+      std::lock_guard<std::mutex> lock(mutex_);
+      queue_.creations.push_back(std::move(creation));
+      continue;
     } else {
       round->write.dropped_segments.push_back(creation.dropped);
     }
     round->creations.push_back(std::move(creation));
   }
+}
+
+bool Committer::Round::HoldsSomethingOf(SegmentId segment) const {
+  const auto is_of = [segment](const auto& ticket) { return ticket.first->id == segment; };
+  return std::ranges::any_of(tickets, is_of) || std::ranges::any_of(room_tickets, is_of);
 }
 
 void Committer::Take(SegmentSlot* slot, Round* round) {
@@ -149,7 +160,8 @@ void Committer::Take(SegmentSlot* slot, Round* round) {
   MoveInto(&round->acks, &output.acks);
   MoveInto(&round->epoch_replies, &output.epoch_replies);
   MoveInto(&round->log_start_replies, &output.log_start_replies);
-  if (output.persist.empty() || slot->is_dropped) return;
+  if (output.persist.empty()) return;
+  if (slot->is_dropped) return Forget(slot, output.ticket, round);
   const bool makes_room = output.persist.MakesRoom();
   StoreWrite& write = makes_room ? round->room : round->write;
   MoveInto(&write.log, &output.persist.log);
@@ -158,6 +170,15 @@ void Committer::Take(SegmentSlot* slot, Round* round) {
   MoveInto(&write.log_drops, &output.persist.log_drops);
   MoveInto(&write.dropped_segments, &output.persist.dropped_segments);
   (makes_room ? round->room_tickets : round->tickets).emplace_back(slot, output.ticket);
+}
+
+// Nothing of it is stored any more, but whoever waits is answered.
+void Committer::Forget(SegmentSlot* slot, PersistTicket ticket, Round* round) {
+  slot->segment.PersistRefused(ticket, absl::NotFoundError("the segment was dropped"));
+  SegmentOutput output = slot->segment.TakeOutput();
+  MoveInto(&round->acks, &output.acks);
+  MoveInto(&round->epoch_replies, &output.epoch_replies);
+  MoveInto(&round->log_start_replies, &output.log_start_replies);
 }
 
 absl::Status Committer::Commit(const StoreWrite& write) {

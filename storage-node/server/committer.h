@@ -75,6 +75,7 @@ class Committer {
     std::vector<SegmentOutput::LogStartReply> log_start_replies;
 
     bool is_empty() const { return room.empty() && write.empty(); }
+    bool HoldsSomethingOf(SegmentId segment) const;
   };
   struct Queue {
     std::vector<SegmentSlot*> slots;
@@ -89,6 +90,8 @@ class Committer {
   void Gather(Queue queue, Round* round);
   // Takes a segment's duties into `round`; with the slot's lock held.
   void Take(SegmentSlot* slot, Round* round);
+  // What a dropped segment wants stored is refused; with the slot's lock held.
+  void Forget(SegmentSlot* slot, PersistTicket ticket, Round* round);
   absl::Status Commit(const StoreWrite& write);
   // Logs when the disk becomes full, and when it no longer is.
   void TellOfRoom(const absl::Status& status);

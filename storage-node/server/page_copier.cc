@@ -2,7 +2,6 @@
 #include "storage-node/server/page_copier.h"
 
 #include <algorithm>
-#include <iterator>
 #include <mutex>
 #include <utility>
 
@@ -18,9 +17,9 @@ constexpr size_t kMaxPagesLookedAt = 1024;
 
 }  // namespace
 
-absl::StatusOr<PageCopier::Portion> PageCopier::NextPages(SegmentSlot* slot,
-                                                          const protocol::CopyPagesRequest& request,
-                                                          protocol::CopyPagesReply* reply) {
+absl::StatusOr<CopyPortion> PageCopier::NextPages(SegmentSlot* slot,
+                                                  const protocol::CopyPagesRequest& request,
+                                                  protocol::CopyPagesReply* reply) {
   absl::StatusOr<PageCopyPlan> plan;
   {
     std::lock_guard<std::mutex> lock(slot->mutex);
@@ -32,23 +31,12 @@ absl::StatusOr<PageCopier::Portion> PageCopier::NextPages(SegmentSlot* slot,
     reply->pg_lsn = plan->pg_lsn;
   }
   std::vector<PageNo> stored;
-  bool is_stored_last = true;
   if (plan->has_stored) {
     ASSIGN_OR_RETURN(stored, store_->ListPages(slot->id, request.from, kPagesAtOnce));
-    is_stored_last = stored.size() < kPagesAtOnce;
   }
-  Portion portion{.is_last = plan->is_last && is_stored_last};
-  std::set_union(plan->pages.begin(), plan->pages.end(), stored.begin(), stored.end(),
-                 std::back_inserter(portion.pages));
-  if (portion.is_last) return portion;
-  // Beyond the end of the list that was cut shorter the other one is not the whole truth.
-  PageNo last = portion.pages.back();
-  if (!plan->is_last) last = std::min(last, plan->pages.back());
-  if (!is_stored_last) last = std::min(last, stored.back());
-  portion.pages.erase(std::upper_bound(portion.pages.begin(), portion.pages.end(), last),
-                      portion.pages.end());
-  portion.next = last.Next();
-  return portion;
+  // What was listed may be nothing but what a drop left.
+  if (slot->is_dropped) return absl::NotFoundError("the segment was dropped meanwhile");
+  return NextToCopy(*plan, stored, kPagesAtOnce);
 }
 
 absl::StatusOr<protocol::CopyPagesReply> PageCopier::CopyPages(
@@ -57,7 +45,7 @@ absl::StatusOr<protocol::CopyPagesReply> PageCopier::CopyPages(
   protocol::CopyPagesRequest rest = request;
   uint64_t bytes = 0;
   for (size_t looked_at = 0; looked_at < kMaxPagesLookedAt && !reply.is_last;) {
-    ASSIGN_OR_RETURN(const Portion portion, NextPages(slot, rest, &reply));
+    ASSIGN_OR_RETURN(const CopyPortion portion, NextPages(slot, rest, &reply));
     looked_at += std::max<size_t>(portion.pages.size(), 1);
     for (const PageNo page : portion.pages) {
       reply.next = page;

@@ -6,10 +6,9 @@
 // at the read point of the whole reply. Internal to server/.
 #pragma once
 
-#include <vector>
-
 #include "absl/status/statusor.h"
 #include "common/protocol/storage_messages.h"
+#include "storage-node/segment/stored_bytes.h"
 #include "storage-node/server/segment_reader.h"
 #include "storage-node/server/segment_slot.h"
 #include "storage-node/store/segment_store.h"
@@ -26,13 +25,9 @@ class PageCopier {
                                                      const protocol::CopyPagesRequest& request);
 
  private:
-  struct Portion {
-    std::vector<PageNo> pages;  // ascending
-    PageNo next;                // everything below it was looked at
-    bool is_last = false;
-  };
-  absl::StatusOr<Portion> NextPages(SegmentSlot* slot, const protocol::CopyPagesRequest& request,
-                                    protocol::CopyPagesReply* reply);
+  absl::StatusOr<CopyPortion> NextPages(SegmentSlot* slot,
+                                        const protocol::CopyPagesRequest& request,
+                                        protocol::CopyPagesReply* reply);
 
   SegmentStore* const store_;
   SegmentReader* const reader_;

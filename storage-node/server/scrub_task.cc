@@ -8,33 +8,10 @@
 #include <string>
 #include <utility>
 
-#include "common/base/status.h"
-#include "common/base/text.h"
 #include "common/rpc/logging.h"
+#include "storage-node/segment/stored_bytes.h"
 
 namespace sextant::storage {
-namespace {
-
-// The whole batch, header and all records, is of this segment, and holds those records where they
-// are thought to be.
-absl::Status Verify(SegmentId segment, const std::string& bytes,
-                    const std::vector<RecordLocation>& records) {
-  ASSIGN_OR_RETURN(const log::BatchView batch, log::DecodeBatch(bytes));
-  if (batch.header.volume != segment.volume || batch.header.pg != segment.pg) {
-    return absl::DataLossError("the batch is of another segment");
-  }
-  for (const RecordLocation& at : records) {
-    const bool is_there = std::ranges::any_of(batch.entries, [&](const auto& entry) {
-      return entry.record.header.lsn == at.lsn && entry.offset == at.offset &&
-             entry.size == at.size;
-    });
-    if (!is_there) return absl::DataLossError(Text("lsn ", at.lsn, " is not in the batch"));
-  }
-  return absl::OkStatus();
-}
-
-}  // namespace
-
 ScrubTask::ScrubTask(const UpkeepOptions& options, SegmentStore* store, DamageBook* book,
                      NodeCounters* counters, std::function<std::vector<SegmentSlot*>()> slots)
     : options_(options.scrub),
@@ -83,7 +60,8 @@ uint64_t ScrubTask::VerifyLog(SegmentSlot* slot, Scrub* scrub, const Scrub::Veri
 uint64_t ScrubTask::VerifyBatch(SegmentSlot* slot, LogPosition position,
                                 const std::vector<RecordLocation>& records) {
   const absl::StatusOr<std::string> bytes = store_->ReadBatch(slot->id, position);
-  absl::Status status = bytes.ok() ? Verify(slot->id, *bytes, records) : bytes.status();
+  absl::Status status =
+      bytes.ok() ? storage::VerifyBatch(slot->id, *bytes, records) : bytes.status();
   if (absl::IsDataLoss(status) || absl::IsNotFound(status)) book_->Batch(slot, position, status);
   return bytes.ok() ? bytes->size() : 0;
 }

@@ -10,28 +10,14 @@
 #include "common/base/status.h"
 #include "common/base/text.h"
 #include "common/rpc/logging.h"
+#include "storage-node/segment/stored_bytes.h"
 
 namespace sextant::storage {
 namespace {
 
-// What the log should hold and does not is lost, not absent.
-absl::Status AsLoss(const absl::Status& status) {
-  return absl::IsNotFound(status) ? absl::DataLossError(status.message()) : status;
-}
-
 Lsn LogStartOf(SegmentSlot* slot) {
   std::lock_guard<std::mutex> lock(slot->mutex);
   return slot->segment.log_start();
-}
-
-// Verifies the bytes of one stored record.
-absl::StatusOr<log::RecordView> Verify(SegmentId segment, const RecordLocation& at,
-                                       std::string_view bytes) {
-  ASSIGN_OR_RETURN(const log::RecordView record,
-                   log::DecodeRecord(segment.volume, segment.pg, &bytes));
-  if (record.header.lsn == at.lsn && bytes.empty()) return record;
-  return absl::DataLossError(Text("the record stored at position ", at.position, " offset ",
-                                  at.offset, " is not lsn ", at.lsn));
 }
 
 }  // namespace
@@ -50,6 +36,8 @@ absl::StatusOr<Reply> SegmentReader::Retrying(SegmentSlot* slot, Read read) {
   while (true) {
     const Lsn log_start = LogStartOf(slot);
     absl::StatusOr<Reply> reply = read(log_start);
+    // What it found may be what a drop left, or what was made anew since.
+    if (slot->is_dropped) return absl::NotFoundError("the segment was dropped: read elsewhere");
     const bool may_be_overtaken =
         absl::IsAborted(reply.status()) || absl::IsDataLoss(reply.status());
     if (!may_be_overtaken || LogStartOf(slot) == log_start) return reply;
@@ -137,7 +125,7 @@ absl::StatusOr<log::RecordView> SegmentReader::ReadRecord(SegmentSlot* slot,
   const auto verify = [&]() -> absl::StatusOr<log::RecordView> {
     RETURN_IF_ERROR(AsLoss(found.status()));
     *bytes = *std::move(found);
-    return Verify(slot->id, at, *bytes);
+    return VerifyRecord(slot->id, at, *bytes);
   };
   absl::StatusOr<log::RecordView> record = verify();
   if (absl::IsDataLoss(record.status())) book_->Batch(slot, at.position, record.status());
@@ -196,7 +184,7 @@ absl::StatusOr<protocol::ReadLogReply> SegmentReader::TryReadLog(
     absl::StatusOr<log::RecordView> record =
         absl::DataLossError(Text("the batch at position ", position, " is cut short"));
     if (at.offset <= batch.size() && at.size <= batch.size() - at.offset) {
-      record = Verify(slot->id, at, std::string_view(batch).substr(at.offset, at.size));
+      record = VerifyRecord(slot->id, at, std::string_view(batch).substr(at.offset, at.size));
     }
     if (absl::IsDataLoss(record.status())) book_->Batch(slot, at.position, record.status());
     RETURN_IF_ERROR(record.status());

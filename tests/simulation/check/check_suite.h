@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "tests/simulation/check/collect_checker.h"
 #include "tests/simulation/check/commit_checker.h"
 #include "tests/simulation/check/endpoint_checker.h"
 #include "tests/simulation/check/facts.h"
@@ -20,9 +21,11 @@ class CheckSuite final : public Observer {
         segments_(&facts_),
         recoveries_(&facts_),
         pages_(&facts_),
-        endpoints_(&facts_) {}
+        endpoints_(&facts_),
+        collections_(&facts_) {}
 
   Facts& facts() { return facts_; }
+  CollectChecker& collections() { return collections_; }
 
   void Durable(NodeNo node, const storage::StoreWrite& write) override {
     Tell(&Observer::Durable, node, write);
@@ -83,8 +86,9 @@ class CheckSuite final : public Observer {
   void NewestShown(ComputeNo compute, VolumeEpoch epoch, Lsn position, Instant asked_at) override {
     Tell(&Observer::NewestShown, compute, epoch, position, asked_at);
   }
-  void ReadRefused(ComputeNo compute, const absl::Status& why) override {
-    Tell(&Observer::ReadRefused, compute, why);
+  void ReadRefused(ComputeNo compute, NodeNo node, const protocol::ReadPagesRequest& request,
+                   const absl::Status& why) override {
+    Tell(&Observer::ReadRefused, compute, node, request, why);
   }
   void WriterStepped(ComputeNo compute, const compute::Writer& writer) override {
     Tell(&Observer::WriterStepped, compute, writer);
@@ -102,8 +106,10 @@ class CheckSuite final : public Observer {
   RecoveryChecker recoveries_;
   PageChecker pages_;
   EndpointChecker endpoints_;
-  const std::vector<Observer*> observers_ = {&facts_.history, &facts_.index, &commits_,  &segments_,
-                                             &recoveries_,    &pages_,       &endpoints_};
+  CollectChecker collections_;
+  const std::vector<Observer*> observers_ = {&facts_.history, &facts_.index, &commits_,
+                                             &segments_,      &recoveries_,  &pages_,
+                                             &endpoints_,     &collections_};
 };
 
 }  // namespace sextant::simulation

@@ -44,7 +44,33 @@ void DurableIndex::Add(NodeNo node, const storage::LogAppend& append) {
   }
 }
 
+// A batch at a position that was dropped holds nothing any more; its records are gone where it was
+// the only one to hold them.
+void DurableIndex::Drop(NodeNo node, const storage::LogDrop& drop) {
+  Copy& copy = At(node, drop.segment.pg);
+  const auto first = positions_.lower_bound({node, drop.segment.pg, storage::LogPosition()});
+  const auto end = positions_.lower_bound({node, drop.segment.pg, drop.before});
+  for (auto at = first; at != end; ++at) {
+    for (const log::RecordHeader& header : at->second->headers) {
+      const auto held = copy.records.find(header.lsn);
+      if (held == copy.records.end() || held->second.is_injured || --held->second.copies > 0) {
+        continue;
+      }
+      copy.records.erase(held);
+    }
+  }
+  positions_.erase(first, end);
+}
+
+// The segment was dropped, for good: it was replaced, or is made anew.
+void DurableIndex::Forget(NodeNo node, PgId pg) {
+  At(node, pg) = {};
+  positions_.erase(positions_.lower_bound({node, pg, storage::LogPosition()}),
+                   positions_.lower_bound({node, pg.Next(), storage::LogPosition()}));
+}
+
 void DurableIndex::Durable(NodeNo node, const storage::StoreWrite& write) {
+  for (const SegmentId segment : write.dropped_segments) Forget(node, segment.pg);
   for (const storage::LogAppend& append : write.log) Add(node, append);
   for (const storage::SegmentState& state : write.states) {
     Copy& copy = At(node, state.segment.pg);
@@ -52,6 +78,7 @@ void DurableIndex::Durable(NodeNo node, const storage::StoreWrite& write) {
     copy.slot = state.slot;
     copy.sealed = std::max(copy.sealed, state.epoch);
   }
+  for (const storage::LogDrop& drop : write.log_drops) Drop(node, drop);
 }
 
 void DurableIndex::LogAppeared(NodeNo node, const storage::LogAppend& append) {
@@ -65,6 +92,7 @@ void DurableIndex::LogInjured(NodeNo node, SegmentId segment, storage::LogPositi
   ++copy.injuries;
   copy.is_unaware = true;
   for (const log::RecordHeader& header : at.mapped()->headers) {
+    copy.hurt.insert(header.lsn);
     Held& held = copy.records[header.lsn];
     if (held.is_injured || --held.copies > 0) continue;
     held.is_injured = true;
@@ -89,6 +117,7 @@ void DurableIndex::NodeStarted(NodeNo node, const std::vector<protocol::SegmentS
   for (auto& [key, copy] : copies_) {
     if (key.first != node) continue;
     copy.is_unaware = false;
+    copy.hurt.clear();
     for (auto it = copy.records.begin(); it != copy.records.end();) {
       it = it->second.is_injured ? copy.records.erase(it) : std::next(it);
     }
@@ -98,7 +127,7 @@ void DurableIndex::NodeStarted(NodeNo node, const std::vector<protocol::SegmentS
 int DurableIndex::CountEver(PgId pg, Lsn lsn) const {
   int count = 0;
   for (const auto& [key, copy] : copies_) {
-    if (key.second == pg) count += copy.records.contains(lsn) || copy.lost.contains(lsn);
+    if (key.second == pg) count += copy.HasEverHeld(lsn);
   }
   return count;
 }
@@ -108,7 +137,8 @@ int DurableIndex::CountWhole(PgId pg, Lsn lsn) const {
   for (const auto& [key, copy] : copies_) {
     if (key.second != pg) continue;
     const auto held = copy.records.find(lsn);
-    count += held != copy.records.end() && !held->second.is_injured;
+    const bool is_held = held != copy.records.end() && !held->second.is_injured;
+    count += is_held || lsn <= copy.log_start();
   }
   return count;
 }
@@ -117,7 +147,8 @@ bool DurableIndex::IsInjured(NodeNo node, PgId pg) {
   Copy& copy = At(node, pg);
   for (auto it = copy.lost.begin(); it != copy.lost.end();) {
     const History::Record* record = history_.Find(*it);
-    const bool is_moot = record != nullptr && history_.IsAnnulled(*it, record->epoch);
+    const bool is_moot =
+        *it <= copy.log_start() || (record != nullptr && history_.IsAnnulled(*it, record->epoch));
     it = is_moot ? copy.lost.erase(it) : std::next(it);
   }
   return copy.is_wiped || !copy.lost.empty();

@@ -30,12 +30,22 @@ class DurableIndex final : public Observer {
   struct Copy {
     absl::btree_map<Lsn, Held> records;
     std::set<Lsn> lost;  // was durable and is damaged or gone
+    // Lay in a position that was injured since the node started: a segment that looks there finds
+    // it missing, even if another position holds it.
+    std::set<Lsn> hurt;
     std::optional<storage::SegmentState> state;
     std::optional<quorum::Slot> slot;  // outlives a lost disk
     VolumeEpoch sealed;                // highest epoch ever durable
     bool is_wiped = false;
     uint64_t injuries = 0;
     bool is_unaware = false;  // injured since its node started
+
+    // Records of the group at or below it are kept as page versions only.
+    Lsn log_start() const { return state.has_value() ? state->log_start : Lsn(); }
+    // As a record, as pages, or before its disk was injured.
+    bool HasEverHeld(Lsn lsn) const {
+      return records.contains(lsn) || lost.contains(lsn) || lsn <= log_start();
+    }
   };
 
   DurableIndex(Sim* sim, History* history) : sim_(*sim), history_(*history) {}
@@ -63,6 +73,8 @@ class DurableIndex final : public Observer {
   };
   const Decoded& Decode(const std::shared_ptr<const std::string>& batch);
   void Add(NodeNo node, const storage::LogAppend& append);
+  void Drop(NodeNo node, const storage::LogDrop& drop);
+  void Forget(NodeNo node, PgId pg);
   void CompareWithHistory(const log::RecordView& record);
 
   Sim& sim_;

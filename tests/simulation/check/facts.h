@@ -1,8 +1,11 @@
 // Facts: what a checker may look at. Checker: an observer that judges.
 #pragma once
 
+#include <vector>
+
 #include "tests/simulation/check/durable_index.h"
 #include "tests/simulation/check/history.h"
+#include "tests/simulation/disk/sim_disk.h"
 
 namespace sextant::simulation {
 
@@ -13,6 +16,7 @@ struct Facts {
   History history;
   DurableIndex index;
   volume::Geometry geometry;
+  std::vector<const SimDisk*> disks;  // by node
   uint64_t lal = 0;
   uint64_t max_unacked_bytes = 0;
   uint64_t max_mtr_bytes = 0;

@@ -13,7 +13,8 @@ class PageChecker final : public Checker {
   void BatchSent(ComputeNo compute, const log::EncodedBatch& batch, Lsn lowest_point) override;
   void PageRead(ComputeNo compute, VolumeEpoch epoch, PageNo page, Lsn read_point,
                 const page::PageImage& image) override;
-  void ReadRefused(ComputeNo compute, const absl::Status& why) override;
+  void ReadRefused(ComputeNo compute, NodeNo node, const protocol::ReadPagesRequest& request,
+                   const absl::Status& why) override;
 };
 
 }  // namespace sextant::simulation

@@ -52,8 +52,7 @@ void RecoveryChecker::Opened(ComputeNo compute, const compute::RecoveredVolume& 
           copy.is_wiped || (copy.state.has_value() &&
                             std::ranges::find(copy.state->truncations, volume.truncations.back()) !=
                                 copy.state->truncations.end());
-      whole += volume.pg_tails[pg] == Lsn() || copy.records.contains(volume.pg_tails[pg]) ||
-               copy.lost.contains(volume.pg_tails[pg]);
+      whole += volume.pg_tails[pg] == Lsn() || copy.HasEverHeld(volume.pg_tails[pg]);
     }
     if (told < quorum::kWriteQuorum) {
       sim_.Violate("I4", "epoch ", volume.epoch, " opens with ", told, " members of pg ", pg,

@@ -18,6 +18,7 @@ VolumeEpoch SegmentChecker::LastTruncation(const DurableIndex::Copy& copy) {
 }
 
 void SegmentChecker::Durable(NodeNo node, const storage::StoreWrite& write) {
+  for (const SegmentId segment : write.dropped_segments) At(node, segment.pg) = {};
   for (const storage::LogAppend& append : write.log) {
     const auto header = log::DecodeBatchHeader(*append.batch);
     Claims& claims = At(node, append.segment.pg);
@@ -30,6 +31,8 @@ void SegmentChecker::Durable(NodeNo node, const storage::StoreWrite& write) {
     // What a new truncation annuls must be verified anew.
     Claims& claims = At(node, state.segment.pg);
     const DurableIndex::Copy& copy = facts_.index.At(node, state.segment.pg);
+    claims.chain.erase(claims.chain.begin(),
+                       std::ranges::upper_bound(claims.chain, state.log_start));
     const auto cut = std::ranges::find_if(claims.chain, [&](Lsn lsn) {
       const auto held = copy.records.find(lsn);
       return held == copy.records.end() || IsAnnulled(copy, lsn, held->second.epoch);
@@ -116,6 +119,9 @@ void SegmentChecker::CheckFall(NodeNo node, PgId pg, Lsn scl) {
   // It may come within an epoch: recovery claims first and truncates later, or learns of an earlier
   // recovery's truncation only from another member's answer (seed 3356).
   if (LastTruncation(copy) > claims.truncated) return;
+  // Scrubbing and reads find damage too: then it fell over a record that was injured.
+  const auto injured = copy.hurt.upper_bound(scl);
+  if (injured != copy.hurt.end() && *injured <= claims.scl) return;
   sim_.Violate("I3", "node ", node, " pg ", pg, ": SCL fell from ", claims.scl, " to ", scl,
                " with no truncation and no damage");
 }
@@ -124,7 +130,7 @@ void SegmentChecker::Verify(NodeNo node, PgId pg, Lsn scl) {
   std::vector<Lsn>& chain = At(node, pg).chain;
   const DurableIndex::Copy& copy = facts_.index.At(node, pg);
   std::vector<Lsn> found;
-  for (Lsn at = scl; at > Lsn();) {
+  for (Lsn at = scl; at > copy.log_start();) {
     const auto verified = std::lower_bound(chain.begin(), chain.end(), at);
     if (verified != chain.end() && *verified == at) {
       chain.erase(verified + 1, chain.end());

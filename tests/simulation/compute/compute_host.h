@@ -140,7 +140,7 @@ class ComputeHost {
   // --- compute_reads.cc
   std::vector<size_t> CompleteNodes(const Fetch& fetch) const;
   void Ask(const std::shared_ptr<Fetch>& fetch);
-  void PageAnswered(const std::shared_ptr<Fetch>& fetch,
+  void PageAnswered(const std::shared_ptr<Fetch>& fetch, size_t node,
                     const absl::StatusOr<protocol::ReadPagesReply>& reply);
   void EndFetch(const std::shared_ptr<Fetch>& fetch, absl::StatusOr<page::PageImage> result);
 

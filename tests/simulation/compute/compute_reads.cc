@@ -55,24 +55,27 @@ void ComputeHost::Ask(const std::shared_ptr<Fetch>& fetch) {
   const int wanted = sim_.Happens(world_.plan->hedge_one_in) ? 2 : 1;
   for (int i = 0; i < wanted && !nodes.empty(); ++i) {
     ++fetch->under_way;
-    StorageHost* host = world_.nodes[nodes[sim_.rng.Below(nodes.size())]];
+    const size_t node = nodes[sim_.rng.Below(nodes.size())];
+    StorageHost* host = world_.nodes[node];
     world_.network->Call<protocol::ReadPagesReply>(
         process_, host->process(), world_.plan->call_timeout,
         [host, request = fetch->request](Network::Answer<protocol::ReadPagesReply> answer) {
           host->ReadPages(request, std::move(answer));
         },
-        [this, fetch](const auto& reply) { PageAnswered(fetch, reply); });
+        [this, fetch, node](const auto& reply) { PageAnswered(fetch, node, reply); });
   }
   if (nodes.empty()) sim_.loop.After(world_.plan->tick, process_, [this, fetch] { Ask(fetch); });
 }
 
-void ComputeHost::PageAnswered(const std::shared_ptr<Fetch>& fetch,
+void ComputeHost::PageAnswered(const std::shared_ptr<Fetch>& fetch, size_t node,
                                const absl::StatusOr<protocol::ReadPagesReply>& reply) {
   --fetch->under_way;
   if (!fetch->done) return;
   if (reply.ok()) return EndFetch(fetch, reply->pages.front());
   if (absl::IsFailedPrecondition(reply.status())) return EndFetch(fetch, reply.status());
-  if (absl::IsOutOfRange(reply.status())) sim_.observer->ReadRefused(compute_, reply.status());
+  if (absl::IsOutOfRange(reply.status())) {
+    sim_.observer->ReadRefused(compute_, static_cast<NodeNo>(node), fetch->request, reply.status());
+  }
   if (fetch->under_way > 0) return;
   sim_.loop.After(world_.plan->tick, process_, [this, fetch] { Ask(fetch); });
 }

@@ -1,6 +1,7 @@
 // Damage at rest: what happens to a disk's bytes behind the node's back. See sim_disk.h.
 #include <algorithm>
 
+#include "storage-node/store/store_codec.h"
 #include "tests/simulation/disk/sim_disk.h"
 
 namespace sextant::simulation {
@@ -101,6 +102,22 @@ bool SimDisk::DamagePage(SegmentId segment) {
   sim_.Tell("node ", node_, " pg ", segment.pg, ": stored version of page ", it->first.first,
             " at lsn ", it->first.second, " damaged");
   return true;
+}
+
+bool SimDisk::IsFlushed(SegmentId segment, const PageKey& key) const {
+  return std::ranges::none_of(unflushed_, [&](const PageUndo& undo) {
+    // One that was written again is as it was, at worst.
+    return undo.segment == segment && undo.key == key && !undo.before.has_value();
+  });
+}
+
+bool SimDisk::HasDamagedPage(SegmentId segment) const {
+  const auto files = image_.find(segment);
+  if (files == image_.end()) return false;
+  return std::ranges::any_of(files->second.pages, [&](const auto& entry) {
+    const auto& [key, stored] = entry;
+    return !storage::CheckPage(segment, key.first, key.second, stored.crc, stored.bytes).ok();
+  });
 }
 
 void SimDisk::LoseAll() {

@@ -77,6 +77,9 @@ class SimDisk final : public storage::SegmentStore {
   void LoseAll();
 
   const Image& image() const { return image_; }
+  // Of page versions: it survives the process; one is there that fails its check.
+  bool IsFlushed(SegmentId segment, const PageKey& key) const;
+  bool HasDamagedPage(SegmentId segment) const;
   bool IsEmpty() const { return image_.empty(); }
 
   // --- SegmentStore

@@ -63,8 +63,9 @@ class Observer {
   // A reply left for a client that wanted the newest: what it shows is as of `position`, and the
   // request came in at `asked_at` (true time).
   virtual void NewestShown(ComputeNo compute, VolumeEpoch epoch, Lsn position, Instant asked_at) {}
-  // A segment had it that the read point is out of range.
-  virtual void ReadRefused(ComputeNo compute, const absl::Status& why) {}
+  // A segment had it that the read point is out of range, while it is open on the writer.
+  virtual void ReadRefused(ComputeNo compute, NodeNo node,
+                           const protocol::ReadPagesRequest& request, const absl::Status& why) {}
   // After every step of a compute node.
   virtual void WriterStepped(ComputeNo compute, const compute::Writer& writer) {}
 };

@@ -53,6 +53,18 @@ constexpr std::array<std::string_view, kRares> kRareNames = {
     "a writer was asked for the newest when it had been succeeded",
     "a proof failed: the writer was succeeded",
     "a proof failed: too few members answered in time",
+    "log collected",
+    "killed with page versions made and the log not dropped yet",
+    "killed with the log dropped and older page versions still there",
+    "a round of collection met damage",
+    "a read was overtaken by a round of collection",
+    "a read met a damaged page version that the log cannot replace",
+    "log was asked for that is collected",
+    "a rebuild from peers' pages began",
+    "a rebuild from peers' pages ended",
+    "damage of the log found while running",
+    "a page version repaired from the own log",
+    "a page version repaired from a peer",
 };
 
 template <typename Names, typename Counts>

@@ -69,6 +69,18 @@ enum class Rare {
   kSucceededWriterAsked,
   kProofRefusedFenced,
   kProofTooLate,
+  kLogCollected,
+  kKilledBeforeLogDrop,
+  kKilledAfterLogDrop,
+  kCollectMetDamage,
+  kReadOvertaken,
+  kReadMetDamagedBase,
+  kLogAskedForIsCollected,
+  kRebuildBegun,
+  kRebuildFinished,
+  kDamageFoundAtWork,
+  kPageRepairedFromLog,
+  kPageRepairedFromPeer,
   kCount
 };
 

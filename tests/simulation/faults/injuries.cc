@@ -22,6 +22,9 @@ bool Injector::MayInjure(NodeNo node, bool for_good) const {
 
 bool Injector::IsInjured(NodeNo node, PgId pg) const {
   if (world_.index->IsInjured(node, pg)) return true;
+  for (const auto& [segment, files] : world_.nodes[node]->disk().image()) {
+    if (segment.pg == pg && world_.nodes[node]->disk().HasDamagedPage(segment)) return true;
+  }
   // It may hold everything again and not know it, or not have looked yet.
   const DurableIndex::Copy& copy = world_.index->At(node, pg);
   const StorageHost* host = world_.nodes[node];
@@ -39,12 +42,11 @@ void Injector::InjureDisk() {
   auto segment = disk.image().begin();
   std::advance(segment, static_cast<ptrdiff_t>(sim_.rng.Below(disk.image().size())));
   const uint64_t kind = sim_.rng.Below(5);
-  if (kind == 0) {  // page versions are a cache: outside the budget
-    disk.DamagePage(segment->first);
-    return;
-  }
   if (!MayInjure(node, /*for_good=*/false)) return;
   switch (kind) {
+    case 0:
+      disk.DamagePage(segment->first);
+      return;
     case 1:
       disk.FlipBit(segment->first);
       break;

@@ -55,6 +55,24 @@ void DrawDisk(Prng* rng, Plan* plan) {
   if (rng->OneIn(3)) plan->limping_node = static_cast<int>(rng->Below(quorum::kMembers));
 }
 
+void DrawUpkeep(Prng* rng, Plan* plan) {
+  plan->upkeep = {.collect = {.min_bytes = Spread(rng, 200, 7), .max_records = Spread(rng, 4, 7)},
+                  .scrub = {.interval = SpreadMs(rng, 100, 5),
+                            .log_bytes_per_step = Spread(rng, 100, 6),
+                            .pages_per_step = rng->Between(1, 6)},
+                  .interval = SpreadMs(rng, 5, 5),
+                  .pause = absl::Microseconds(static_cast<int64_t>(Spread(rng, 100, 4))),
+                  .rest_after_failure = SpreadMs(rng, 50, 3)};
+  plan->gossip.rebuild = {.first_backoff = SpreadMs(rng, 10, 4),
+                          .max_backoff = absl::Milliseconds(500)};
+  plan->gossip.page_repair = {.first_backoff = SpreadMs(rng, 10, 4),
+                              .max_backoff = absl::Milliseconds(500),
+                              .rest = SpreadMs(rng, 50, 4)};
+  plan->gossip.max_copy_bytes = Spread(rng, 512, 4);
+  // Whom nobody waits for is rebuilt when it returns.
+  if (!rng->OneIn(3)) plan->compute.writer.max_member_absence = SpreadMs(rng, 20, 6);
+}
+
 void DrawFaults(Prng* rng, Plan* plan) {
   FaultRates& faults = plan->faults;
   faults.node_kill = Mean(rng, 4, 30, 5);
@@ -120,6 +138,7 @@ Plan DrawPlan(Prng* rng) {
                   .full_image_one_in = Chance(rng, 2, 5),
                   .timeout_high = SpreadMs(rng, 20, 5),
                   .view_high = SpreadMs(rng, 10, 5)};
+  DrawUpkeep(rng, &plan);
   FitTimeouts(&plan);
   return plan;
 }

@@ -14,6 +14,7 @@
 #include "tests/simulation/network/network.h"
 #include "tests/simulation/network/streams.h"
 #include "tests/simulation/storage/sim_gossip.h"
+#include "tests/simulation/storage/sim_upkeep.h"
 
 namespace sextant::simulation {
 
@@ -42,6 +43,7 @@ struct Plan {
   DiskPlan disk;
   int limping_node = -1;
   GossipPlan gossip;
+  UpkeepPlan upkeep;
   ComputePlan compute;
   ClientPlan clients;
   FaultRates faults;

@@ -37,7 +37,10 @@ Day::Day(uint64_t seed, bool is_verbose)
   BuildNodes();
   BuildComputes();
   std::vector<StorageHost*> nodes;
-  for (const auto& node : nodes_) nodes.push_back(node.get());
+  for (const auto& node : nodes_) {
+    nodes.push_back(node.get());
+    facts.disks.push_back(&node->disk());
+  }
   std::vector<ComputeHost*> computes;
   for (const auto& compute : computes_) computes.push_back(compute.get());
   clients_ =
@@ -62,7 +65,8 @@ void Day::BuildNodes() {
       return nullptr;
     };
     nodes_.push_back(std::make_unique<StorageHost>(
-        StorageHost::World{&sim_, &network_, &streams_, &plan_.gossip, find}, node, member));
+        StorageHost::World{&sim_, &network_, &streams_, &plan_.gossip, &plan_.upkeep, find}, node,
+        member));
     DiskPlan disk = plan_.disk;
     if (node == plan_.limping_node) {
       sim_.Count(Fault::kDiskLimping);

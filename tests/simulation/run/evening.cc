@@ -50,10 +50,6 @@ void Day::EndFaults() {
     DiskPlan& disk = nodes_[node]->disk().plan;
     disk = plan_.disk;  // none limps any more
     disk.fail_write_one_in = disk.fail_sync_one_in = disk.fill_one_in = 0;
-    // Nothing looks for damage yet but a start.
-    for (uint32_t pg = 0; pg < plan_.geometry.pg_count; ++pg) {
-      if (checks_.facts().index.At(node, PgId(pg)).is_unaware) StopNode(node);
-    }
     StartNode(node);
   }
 }
@@ -147,7 +143,10 @@ bool Day::IsVolumeWhole() const {
   if (!AreMembersWhole()) return false;
   for (const NodeNo node : HealthyNodes()) {
     for (const protocol::SegmentStatus& status : nodes_[node]->Statuses()) {
-      if (status.is_damaged) return false;
+      if (status.is_damaged || checks_.facts().index.IsInjured(node, status.segment.pg) ||
+          nodes_[node]->disk().HasDamagedPage(status.segment)) {
+        return false;
+      }
     }
   }
   return true;
@@ -198,6 +197,7 @@ void Day::CheckCopies() {
       const auto& records = facts.index.At(node, pg).records;
       const auto held = records.find(lsn);
       if (held != records.end() && !held->second.is_injured) continue;
+      if (lsn <= facts.index.At(node, pg).log_start()) continue;  // its pages hold it
       sim_.Violate("I15", "LSN ", lsn, " of pg ", pg, " is not on node ", node, "'s disk");
     }
   }
@@ -213,6 +213,7 @@ void Day::CheckCopies() {
 // Every page of every member, read at VDL.
 void Day::CheckPages() {
   if (sim_.loop.is_stopped()) return;
+  for (const NodeNo node : HealthyNodes()) checks_.collections().CheckPagesAtRest(node);
   ComputeHost* host = OpenHost();
   compute::Writer& writer = *host->writer();
   const Lsn vdl = writer.vdl();

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -19,6 +20,7 @@ class SimCommitter {
   struct Out {
     std::function<void(const storage::SegmentOutput::Ack&)> ack;
     std::function<void(storage::SegmentOutput::EpochReply)> epoch_reply;
+    std::function<void(storage::SegmentOutput::LogStartReply)> log_start_reply;
     std::function<void()> gap;                       // some segment lacks records
     std::function<void(const absl::Status&)> fatal;  // the process must end
   };
@@ -27,25 +29,40 @@ class SimCommitter {
 
   void Enqueue(Slot* slot);
   void Create(storage::SegmentState state, std::function<void(absl::Status)> done);
+  // The segment's slot is_dropped.
+  void Drop(SegmentId segment, std::function<void(absl::Status)> done);
+  // A write elsewhere failed: the process ends.
+  void ReportFatal(const absl::Status& error);
+  bool is_busy() const { return is_busy_; }
 
  private:
   struct Creation {
-    storage::SegmentState state;
+    std::optional<storage::SegmentState> state;  // none: `dropped` goes
+    SegmentId dropped;
     std::function<void(absl::Status)> done;
   };
+  using Tickets = std::vector<std::pair<Slot*, storage::PersistTicket>>;
   struct Round {
+    // What only makes room goes first and by itself: a full disk refuses the rest, not this.
+    storage::StoreWrite room;
+    Tickets room_tickets;
     storage::StoreWrite write;
-    std::vector<std::pair<Slot*, storage::PersistTicket>> tickets;
+    Tickets tickets;
     std::vector<Creation> creations;
     bool has_gap = false;
     std::vector<storage::SegmentOutput::Ack> acks;
     std::vector<storage::SegmentOutput::EpochReply> epoch_replies;
+    std::vector<storage::SegmentOutput::LogStartReply> log_start_replies;
+
+    bool HoldsSomethingOf(SegmentId segment) const;
   };
   void Wake();
   void RunRound();
-  void Committed(const absl::Status& status);
+  void Gather();
+  void CommitRest(const absl::Status& room);
+  void Committed(const absl::Status& room, const absl::Status& status);
   void Take(Slot* slot, Round* round);
-  void Settle(const absl::Status& status);
+  void Settle(const absl::Status& room, const absl::Status& status);
   void Deliver();
 
   Sim& sim_;

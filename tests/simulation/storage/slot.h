@@ -19,6 +19,7 @@ struct Slot {
   const uint32_t page_bytes;
   storage::Segment segment;
   bool is_queued = false;
+  bool is_dropped = false;  // takes nothing in any more, and nothing of it is stored
 };
 
 using Slots = std::map<SegmentId, std::unique_ptr<Slot>>;

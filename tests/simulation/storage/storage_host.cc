@@ -1,4 +1,4 @@
-// See storage_host.h. Life, appends and claims; reads are in storage_reads.cc.
+// See storage_host.h. Life, appends and claims.
 #include "tests/simulation/storage/storage_host.h"
 
 #include <algorithm>
@@ -39,26 +39,59 @@ void StorageHost::Start() {
   disk_.Boot();
   sim_.loop.Start(process_);
   running_ = std::make_unique<Running>();
-  running_->committer = std::make_unique<SimCommitter>(
-      &sim_, process_, &disk_,
-      SimCommitter::Out{
-          .ack = [this](const storage::SegmentOutput::Ack& ack) { Deliver(ack); },
+  running_->committer = std::make_unique<SimCommitter>(&sim_, process_, &disk_, CommitterOut());
+  Load();
+  running_->gossip = std::make_unique<SimGossip>(&sim_, process_, *world_.gossip, GossipNode());
+  running_->upkeep =
+      std::make_unique<SimUpkeep>(&sim_, process_, *world_.upkeep, &disk_, UpkeepNode());
+  running_->gossip->Start();
+  running_->upkeep->Start();
+  sim_.observer->NodeStarted(node_, Statuses());
+}
+
+SimCommitter::Out StorageHost::CommitterOut() {
+  return {.ack = [this](const storage::SegmentOutput::Ack& ack) { Deliver(ack); },
           .epoch_reply =
               [this](storage::SegmentOutput::EpochReply reply) { DeliverRaise(std::move(reply)); },
+          .log_start_reply =
+              [this](storage::SegmentOutput::LogStartReply reply) {
+                auto done = running_->log_starts.extract(reply.to);
+                if (!done.empty()) done.mapped()(std::move(reply.status));
+              },
           .gap = [this] { running_->gossip->Wake(); },
           .fatal =
               [this](const absl::Status&) {
                 // Not within the committer's own call. Something starts it again in a while.
-                sim_.loop.After(absl::ZeroDuration(), kWorld, [this] {
-                  if (is_up()) Kill(/*power_lost=*/false);
-                });
+                sim_.loop.After(absl::ZeroDuration(), kWorld,
+                                [this, life = sim_.loop.life(process_)] {
+                                  if (is_up() && sim_.loop.life(process_) == life) {
+                                    Kill(/*power_lost=*/false);
+                                  }
+                                });
                 sim_.loop.After(kRestart, kWorld, [this] {
                   if (!is_up()) Start();
                 });
-              }});
-  Load();
-  StartGossip();
-  sim_.observer->NodeStarted(node_, Statuses());
+              }};
+}
+
+SimUpkeep::Node StorageHost::UpkeepNode() {
+  return {.slots =
+              [this] {
+                std::vector<Slot*> slots;
+                for (const auto& [id, slot] : running_->slots) slots.push_back(slot.get());
+                return slots;
+              },
+          .is_busy = [this] { return running_->committer->is_busy(); },
+          .make_version = [this](Slot* slot, PageNo page,
+                                 Lsn through) { return MakeVersion(slot, page, through); },
+          .move_log_start = [this](Slot* slot, const storage::LogStart& to,
+                                   auto done) { MoveLogStart(slot, to, std::move(done)); },
+          .written = [this](absl::Status status) { return Written(std::move(status)); },
+          .batch_damaged = [this](Slot* slot, storage::LogPosition at) { BatchDamaged(slot, at); },
+          .page_damaged =
+              [this](SegmentId segment, const storage::DamagedPage& damaged) {
+                PageDamaged(segment, damaged);
+              }};
 }
 
 void StorageHost::Load() {
@@ -78,25 +111,27 @@ void StorageHost::Load() {
   }
 }
 
-void StorageHost::StartGossip() {
-  running_->gossip = std::make_unique<SimGossip>(
-      &sim_, process_, *world_.gossip,
-      SimGossip::Node{.statuses = [this] { return Statuses(); },
-                      .append = [this](auto bytes) { Append(kGossip, std::move(bytes)); },
-                      .ask =
-                          [this](const std::string& name, const protocol::ReadLogRequest& request,
-                                 Network::Answer<protocol::ReadLogReply> done) {
-                            StorageHost* peer = world_.find(name);
-                            if (peer == nullptr || peer == this) return false;
-                            world_.network->Call<protocol::ReadLogReply>(
-                                process_, peer->process(), world_.gossip->patience,
-                                [peer, request](auto answer) {
-                                  peer->ReadLog(request, std::move(answer));
-                                },
-                                std::move(done));
-                            return true;
-                          }});
-  running_->gossip->Start();
+SimGossip::Node StorageHost::GossipNode() {
+  return {.statuses = [this] { return Statuses(); },
+          .append = [this](auto bytes) { Append(kGossip, std::move(bytes)); },
+          .find =
+              [this](const std::string& name) {
+                StorageHost* peer = world_.find(name);
+                return peer == this ? nullptr : peer;
+              },
+          .network = world_.network,
+          .take_damaged_pages = [this] { return std::exchange(running_->damaged_pages, {}); },
+          .read_pages = [this](const protocol::ReadPagesRequest& request,
+                               auto done) { ReadPages(request, std::move(done)); },
+          .store_pages = [this](SegmentId segment,
+                                const auto& pages) { return StorePages(segment, pages); },
+          .begin_log_at =
+              [this](SegmentId segment, IncarnationId incarnation, const storage::LogStart& to,
+                     auto done) { BeginLogAt(segment, incarnation, to, std::move(done)); },
+          .replace_page =
+              [this](SegmentId segment, const storage::PageRepair::Replace& replace) {
+                return ReplacePage(segment, replace);
+              }};
 }
 
 void StorageHost::Kill(bool power_lost) {
@@ -110,7 +145,8 @@ void StorageHost::Kill(bool power_lost) {
 
 Slot* StorageHost::Find(SegmentId segment) const {
   const auto found = running_->slots.find(segment);
-  return found == running_->slots.end() ? nullptr : found->second.get();
+  const bool is_there = found != running_->slots.end() && !found->second->is_dropped;
+  return is_there ? found->second.get() : nullptr;
 }
 
 std::vector<protocol::SegmentStatus> StorageHost::Statuses() const {
@@ -186,7 +222,7 @@ void StorageHost::Deliver(const storage::SegmentOutput::Ack& ack) {
   if (running_->streams.contains(stream)) world_.streams->Ack(stream, ack.ack);
 }
 
-// --- claims and creation
+// --- claims
 
 void StorageHost::RaiseEpoch(const protocol::RaiseEpochRequest& request,
                              Network::Answer<protocol::SegmentStatus> answer) {
@@ -207,37 +243,6 @@ void StorageHost::DeliverRaise(storage::SegmentOutput::EpochReply reply) {
   if (reply.reply.ok() && reply.reply->is_damaged) sim_.Count(Rare::kRecoveryMetDamage);
   sim_.observer->RaiseAnswered(node_, request.mapped(), reply.reply);
   answer.mapped()(std::move(reply.reply));
-}
-
-void StorageHost::CreateSegment(const protocol::CreateSegmentRequest& request,
-                                Network::Answer<protocol::SegmentStatus> answer) {
-  const SegmentId id{request.descriptor.volume, request.pg};
-  if (Slot* slot = Find(id)) {
-    const storage::SegmentState& state = slot->segment.state();
-    if (state.descriptor == request.descriptor && state.membership == request.membership &&
-        state.slot == request.slot) {
-      return answer(slot->segment.Status());
-    }
-    return answer(absl::AbortedError("a segment of another geometry or membership"));
-  }
-  if (std::exchange(running_->is_creating, true)) {  // one at a time
-    sim_.loop.After(absl::Microseconds(100), process_,
-                    [this, request, answer] { CreateSegment(request, answer); });
-    return;
-  }
-  storage::SegmentState state{.segment = id,
-                              .incarnation = IncarnationId(sim_.rng.Next() | 1),
-                              .descriptor = request.descriptor,
-                              .membership = request.membership,
-                              .slot = request.slot};
-  running_->committer->Create(state, [this, state, answer](const absl::Status& status) {
-    running_->is_creating = false;
-    if (!status.ok()) return answer(status);
-    auto slot = std::make_unique<Slot>(state);
-    slot->segment.FinishRestore(std::nullopt);
-    answer(slot->segment.Status());
-    running_->slots.emplace(state.segment, std::move(slot));
-  });
 }
 
 }  // namespace sextant::simulation
