@@ -2,7 +2,7 @@
 #include <grpcpp/channel.h>
 
 #include "cli/bench/measure.h"
-#include "cli/client/sql_session.h"
+#include "client/session.h"
 #include "common/base/prng.h"
 #include "common/base/status.h"
 #include "common/base/text.h"
@@ -25,18 +25,10 @@ std::string ErrorOf(const v1::SqlResponse& response) {
 
 // Runs statements on a session of its own, one after the other.
 absl::Status Execute(const BenchOptions& options, const std::vector<std::string>& statements) {
-  ASSIGN_OR_RETURN(const std::unique_ptr<SqlSession> session,
-                   SqlSession::Connect({options.endpoint}, absl::Seconds(10)));
-  v1::SqlRequest request;
-  request.set_timeout_ms(60000);
-  for (const std::string& sql : statements) request.add_statements()->set_sql(sql);
-  RETURN_IF_ERROR(session->Send(&request));
-  v1::SqlResponse response;
-  do {
-    RETURN_IF_ERROR(session->Receive(&response));
-  } while (!response.is_last());
-  if (!response.has_error()) return absl::OkStatus();
-  return absl::Status(static_cast<absl::StatusCode>(response.error().code()), ErrorOf(response));
+  const auto session = client::Client({options.endpoint}).NewSession();
+  client::Request request{.timeout = absl::Minutes(1)};
+  for (const std::string& sql : statements) request.statements.push_back({sql});
+  return session->Execute(std::move(request)).status();
 }
 
 std::vector<std::string> SetUp(const BenchOptions& options) {

@@ -5,12 +5,12 @@
 #include <iostream>
 #include <thread>
 
-#include "cli/client/sql_session.h"
 #include "cli/command/cluster_status.h"
 #include "cli/command/context.h"
 #include "cli/sql/prompt.h"
 #include "cli/sql/shell.h"
 #include "cli/status/draw.h"
+#include "client/session.h"
 #include "common/base/status.h"
 #include "common/base/text.h"
 
@@ -39,9 +39,10 @@ ShellOptions MakeShellOptions(const GlobalOptions& options, const SqlFlags& flag
                          : isatty(STDOUT_FILENO) == 1 ? "table"
                                                       : "list";
   shell.status_text = [options] { return StatusText(options); };
-  shell.connect = [options, flags]() -> absl::StatusOr<std::unique_ptr<SqlSession>> {
+  shell.connect = [options, flags]() -> absl::StatusOr<std::unique_ptr<client::SqlCalls>> {
     ASSIGN_OR_RETURN(const std::vector<std::string> endpoints, ComputeEndpoints(options));
-    return SqlSession::Connect(endpoints, absl::Milliseconds(flags.connect_timeout_ms));
+    return client::Client(endpoints).NewCalls(
+        {.connect_patience = absl::Milliseconds(flags.connect_timeout_ms)});
   };
   return shell;
 }

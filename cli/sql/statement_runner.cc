@@ -9,6 +9,7 @@
 #include "absl/time/clock.h"
 #include "cli/sql/statement_splitter.h"
 #include "cli/sql/value_text.h"
+#include "client/errors.h"
 #include "common/base/status.h"
 #include "common/base/text.h"
 #include "common/rpc/channel.h"
@@ -20,22 +21,6 @@ std::vector<std::string> ColumnNames(const v1::StatementResult& result) {
   std::vector<std::string> names;
   for (const v1::ColumnInfo& column : result.columns()) names.push_back(column.name());
   return names;
-}
-
-// A statement that only reads has no outcome that could be unknown.
-bool MayChangeData(const v1::SqlStatement& statement) {
-  for (const char* keyword : {"select", "values", "explain", "pragma", "begin", "rollback"}) {
-    if (BeginsWith(statement.sql(), keyword)) return false;
-  }
-  if (!BeginsWith(statement.sql(), "with")) return true;
-  // WITH ... may end in either; a word inside a string only makes this more careful.
-  std::string_view rest = statement.sql();
-  for (; !rest.empty(); rest.remove_prefix(1)) {
-    for (const char* keyword : {"insert", "update", "delete", "replace"}) {
-      if (BeginsWith(rest, keyword)) return true;
-    }
-  }
-  return false;
 }
 
 // What a request cannot carry would end the session for all that follows.
@@ -51,9 +36,6 @@ absl::Status CheckSendable(const v1::SqlStatement& statement) {
   return absl::OutOfRangeError("the statement is not valid UTF-8: write such bytes as x'...'");
 }
 
-constexpr char kUnknownOutcome[] =
-    "; its outcome is UNKNOWN: it may have been committed, so check before you repeat it";
-
 }  // namespace
 
 StatementRunner::StatementRunner(Connect connect, RunOptions* options, std::ostream* out,
@@ -65,29 +47,34 @@ StatementRunner::~StatementRunner() = default;
 absl::Status StatementRunner::EnsureSession() {
   if (session_ != nullptr) return absl::OkStatus();
   ASSIGN_OR_RETURN(session_, connect_());
-  in_transaction_ = false;
   return absl::OkStatus();
 }
 
+void StatementRunner::Start(v1::SqlRequest request) {
+  request.set_timeout_ms(options_->timeout_ms);
+  // An open transaction stays where it began.
+  if (!in_transaction_) {
+    request.set_as_of_lsn(options_->as_of_lsn);
+    request.set_as_of_time_us(options_->as_of_time_us);
+  }
+  session_->Start(std::move(request));
+}
+
 absl::Status StatementRunner::Receive(v1::SqlResponse* response) {
-  const auto wait_on = [this](SqlSession* session) {
+  const auto set_waiting = [this](bool is_waiting) {
     const std::lock_guard lock(interrupt_mutex_);
-    waiting_on_ = session;
-    return std::exchange(was_interrupted_, false);
+    is_waiting_ = is_waiting;
   };
-  wait_on(session_.get());
-  const absl::Status status = session_->Receive(response);
-  const bool was_interrupted = wait_on(nullptr);
-  if (was_interrupted && !status.ok()) return absl::CancelledError("interrupted");
+  set_waiting(true);
+  absl::Status status = session_->Receive(response);
+  set_waiting(false);
   return status;
 }
 
 bool StatementRunner::Interrupt() {
   const std::lock_guard lock(interrupt_mutex_);
-  if (waiting_on_ == nullptr) return false;
-  was_interrupted_ = true;
-  waiting_on_->Cancel();
-  return true;
+  if (is_waiting_) session_->Cancel();
+  return is_waiting_;
 }
 
 void StatementRunner::Add(QueuedStatement statement) {
@@ -134,13 +121,11 @@ void StatementRunner::Send(Group group) {
     return;
   }
   v1::SqlRequest request;
-  request.set_timeout_ms(options_->timeout_ms);
   for (const QueuedStatement& statement : under_way_.statements) {
     *request.add_statements() = statement.sql;
   }
-  status = session_->Send(&request);
-  is_under_way_ = status.ok();
-  if (!status.ok()) HandleLostSession(status);
+  Start(std::move(request));
+  is_under_way_ = true;
 }
 
 void StatementRunner::Wait() {
@@ -228,22 +213,17 @@ void StatementRunner::HandleError(const v1::SqlError& error) {
 }
 
 void StatementRunner::HandleLostSession(const absl::Status& status) {
-  session_ = nullptr;
-  const bool was_in_transaction = in_transaction_;
   in_transaction_ = false;
   const auto& statements = under_way_.statements;
-  const bool is_in_doubt = std::any_of(statements.begin(), statements.end(),
-                                       [](const auto& s) { return MayChangeData(s.sql); });
-  std::string message = Text("lost the session (", View(status.message()), ")");
-  if (was_in_transaction)
-    message += "; the open transaction is rolled back unless its COMMIT was sent";
-  if (is_in_doubt) {
-    message += statements.size() == 1 ? kUnknownOutcome
-                                      : Text("; the outcome of up to ", statements.size(),
-                                             " statements from here on is UNKNOWN: check what is "
-                                             "there before you repeat them");
+  const bool is_in_doubt = client::IsOutcomeUnknown(status);
+  std::string message(View(status.message()));
+  if (is_in_doubt && statements.size() > 1) {
+    message += Text(" (outcome UNKNOWN of up to ", statements.size(), " statements from here on)");
+  } else if (is_in_doubt) {
+    message += " (outcome UNKNOWN)";
   }
-  Report(statements.empty() ? nullptr : &statements.front(), message);
+  const bool has_place = is_in_doubt || absl::IsAborted(status);
+  Report(has_place && !statements.empty() ? &statements.front() : nullptr, message);
   Worsen(is_in_doubt ? absl::DeadlineExceededError(message) : absl::UnavailableError(message));
   is_stopped_ = true;
 }
@@ -270,16 +250,14 @@ absl::Status StatementRunner::Query(
   Flush();
   RETURN_IF_ERROR(EnsureSession());
   v1::SqlRequest request;
-  request.set_timeout_ms(options_->timeout_ms);
   v1::SqlStatement* statement = request.add_statements();
   statement->set_sql(sql);
   for (const std::string& text : text_parameters) statement->add_parameters()->set_text(text);
-  absl::Status status = session_->Send(&request);
+  Start(std::move(request));
   v1::SqlResponse response;
   do {
-    if (status.ok()) status = Receive(&response);
-    if (!status.ok()) {
-      session_ = nullptr;
+    if (const absl::Status status = Receive(&response); !status.ok()) {
+      in_transaction_ = false;
       return absl::UnavailableError(status.message());
     }
     for (const v1::StatementResult& result : response.results()) {

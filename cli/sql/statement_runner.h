@@ -3,7 +3,8 @@
 // Many autocommit statements travel in one request, which is not atomic: each commits by itself,
 // and the server stops at the first error. The runner reports that one and sends the rest again, so
 // that statements run exactly as if sent one by one. While a group is under way the next one is
-// collected. A lost session or a commit of unknown outcome stops it: what came after would build on
+// collected. The session follows the writer by itself (client/); a transaction that is lost, a
+// commit of unknown outcome, or no node at all stops the runner: what came after would build on
 // sand.
 #pragma once
 
@@ -16,8 +17,8 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "cli/client/sql_session.h"
 #include "cli/sql/row_printer.h"
+#include "client/sql_calls.h"
 
 namespace sextant::cli {
 
@@ -27,6 +28,8 @@ struct RunOptions {
   bool show_lsn = false;    // after each statement: its commit LSN, on the error stream
   bool show_time = false;   // after each statement: how long it took, on the output stream
   uint32_t timeout_ms = 0;  // 0: the server's default
+  uint64_t as_of_lsn = 0;   // 0: now
+  int64_t as_of_time_us = 0;
   size_t group_statements = 256;
   size_t group_bytes = 256 * 1024;
 };
@@ -45,8 +48,8 @@ struct QueuedStatement {
 
 class StatementRunner {
  public:
-  // `connect` makes a session, now and after one was lost. `out` and `err` outlive the runner.
-  using Connect = std::function<absl::StatusOr<std::unique_ptr<SqlSession>>()>;
+  // `connect` makes the session, when it is first needed. `out` and `err` outlive the runner.
+  using Connect = std::function<absl::StatusOr<std::unique_ptr<client::SqlCalls>>()>;
   StatementRunner(Connect connect, RunOptions* options, std::ostream* out, std::ostream* err);
   ~StatementRunner();
 
@@ -87,6 +90,8 @@ class StatementRunner {
     size_t bytes = 0;
   };
   absl::Status EnsureSession();
+  // Starts a request, with what the options ask of all of them.
+  void Start(v1::SqlRequest request);
   absl::Status Receive(v1::SqlResponse* response);
   void Send(Group group);
   void Wait();
@@ -102,10 +107,9 @@ class StatementRunner {
   RunOptions* const options_;
   std::ostream* out_;
   std::ostream* const err_;
-  std::unique_ptr<SqlSession> session_;
+  std::unique_ptr<client::SqlCalls> session_;
   std::mutex interrupt_mutex_;
-  SqlSession* waiting_on_ = nullptr;  // while Receive() blocks; guarded by interrupt_mutex_
-  bool was_interrupted_ = false;      // guarded by interrupt_mutex_
+  bool is_waiting_ = false;  // in Receive(); guarded by interrupt_mutex_
   Group collecting_;
   Group under_way_;
   bool is_under_way_ = false;

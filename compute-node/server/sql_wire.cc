@@ -86,6 +86,7 @@ void ToProto(sql::Error error, v1::SqlError* out) {
                                                            : v1::SqlError::NOT_COMMITTED);
   out->set_is_retriable(error.is_retriable);
   out->set_statement_index(static_cast<uint32_t>(error.statement_index));
+  out->set_is_nothing_done(error.is_nothing_done);
   if (!error.writer.has_value()) return;
   out->set_writer_node(std::move(error.writer->node));
   out->set_writer_address(std::move(error.writer->address));
@@ -99,6 +100,8 @@ sql::Request FromProto(v1::SqlRequest* in) {
                        .timeout = absl::Milliseconds(in->timeout_ms()),
                        .min_lsn = Lsn(in->min_lsn()),
                        .max_rows_per_response = in->max_rows_per_response()};
+  if (in->as_of_lsn() != 0) request.as_of_lsn = Lsn(in->as_of_lsn());
+  if (in->as_of_time_us() != 0) request.as_of_time = absl::FromUnixMicros(in->as_of_time_us());
   request.statements.reserve(in->statements_size());
   for (v1::SqlStatement& statement : *in->mutable_statements()) {
     sql::Statement& out = request.statements.emplace_back();
@@ -124,6 +127,7 @@ void ToProto(sql::Response response, v1::SqlResponse* out) {
   out->set_commit_lsn(response.position.value());
   out->set_in_transaction(response.in_transaction);
   out->set_is_last(response.is_last);
+  out->set_snapshot_lsn(response.snapshot.value());
 }
 
 }  // namespace sextant::server

@@ -105,7 +105,7 @@ bool RequestRun::RefusesWrite(sqlite3_stmt* stmt) {
 }
 
 Error RequestRun::NotTheWriter() const {
-  Error error{.code = absl::StatusCode::kFailedPrecondition};
+  Error error{.code = absl::StatusCode::kFailedPrecondition, .is_nothing_done = true};
   if (options_.find_writer) error.writer = options_.find_writer();
   error.message =
       error.writer.has_value()

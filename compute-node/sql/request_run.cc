@@ -65,6 +65,11 @@ Task<void> RequestRun::Run() {
 }
 
 Task<bool> RequestRun::RunStatements() {
+  if (request_.as_of_lsn.has_value() || request_.as_of_time.has_value()) {
+    co_return Fail(ErrorFromStatus(
+        absl::OutOfRangeError("this node keeps no past states of the volume: read the newest"),
+        /*is_retriable=*/false));
+  }
   bool ok = co_await AwaitMinLsn();
   if (!ok) co_return false;
   if (request_.is_atomic) {

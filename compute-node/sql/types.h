@@ -36,6 +36,9 @@ struct Request {
   absl::Duration timeout;            // for write ticket and commit together; zero: the default
   Lsn min_lsn;                       // answer at this read point or above
   size_t max_rows_per_response = 0;  // 0: the default
+  // Read as of then; at most one.
+  std::optional<Lsn> as_of_lsn;
+  std::optional<absl::Time> as_of_time;
 };
 
 struct Column {
@@ -66,7 +69,8 @@ struct Error {
   Outcome outcome = Outcome::kNotCommitted;
   bool is_retriable = false;  // the same request may succeed later, unchanged
   size_t statement_index = 0;
-  std::optional<NodeAddress> writer;  // who writes, where this node does not
+  bool is_nothing_done = false;       // nor by the statements before, for this node only reads
+  std::optional<NodeAddress> writer;  // who writes then
 };
 
 struct Response {
@@ -76,6 +80,7 @@ struct Response {
   Lsn position;  // the session's LSN token: its last commit, or the snapshot it read
   bool in_transaction = false;
   bool is_last = false;
+  Lsn snapshot;  // with as_of: the commit that was read at
 };
 
 }  // namespace sextant::sql

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/time/clock.h"
 #include "common/base/text.h"
 
 namespace sextant::fault {
@@ -44,15 +45,21 @@ bool SqlCaller::Connect(size_t first) {
   if (session_ != nullptr) return true;
   std::vector<std::string> order = endpoints_;
   std::rotate(order.begin(), order.begin() + static_cast<long>(first % order.size()), order.end());
-  auto session = cli::SqlSession::Connect(order, timeout_);
-  if (!session.ok()) return false;
-  std::lock_guard<std::mutex> lock(mutex_);
-  session_ = *std::move(session);
-  return true;
+  const absl::Time deadline = absl::Now() + timeout_;
+  for (size_t i = 0; i < order.size(); ++i) {
+    // Each endpoint gets an equal part of the time that is left.
+    const absl::Duration share = (deadline - absl::Now()) / static_cast<int64_t>(order.size() - i);
+    auto session = client::SqlStream::Open(order[i], absl::Now() + share);
+    if (!session.ok()) continue;
+    std::lock_guard<std::mutex> lock(mutex_);
+    session_ = *std::move(session);
+    return true;
+  }
+  return false;
 }
 
 void SqlCaller::Disconnect() {
-  std::unique_ptr<cli::SqlSession> session;
+  std::unique_ptr<client::SqlStream> session;
   std::lock_guard<std::mutex> lock(mutex_);
   session = std::move(session_);
 }
@@ -78,12 +85,12 @@ SqlAnswer SqlCaller::Execute(const std::vector<v1::SqlStatement>& statements, bo
   request.set_atomic(atomic);
   request.set_timeout_ms(static_cast<uint32_t>(absl::ToInt64Milliseconds(timeout_)));
   request.set_min_lsn(min_lsn);
-  if (absl::Status sent = session_->Send(&request); !sent.ok()) return Broken(sent);
+  if (!session_->Send(request)) return Broken(session_->end());
   SqlAnswer answer;
   answer.node = session_->address();
   while (true) {
     v1::SqlResponse response;
-    if (absl::Status got = session_->Receive(&response); !got.ok()) return Broken(got);
+    if (!session_->Receive(&response)) return Broken(session_->end());
     Collect(response, &answer);
     if (response.has_error()) {
       const bool is_unknown = response.error().outcome() == v1::SqlError::UNKNOWN;

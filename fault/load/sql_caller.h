@@ -1,4 +1,5 @@
-// SqlCaller: one client's session, and the truth about what became of each request.
+// SqlCaller: one client's session, and the truth about what became of each request. On a bare
+// stream: a judge wants to see what a client that repeats would hide.
 //
 // One thread uses it; Interrupt() may come from any.
 #pragma once
@@ -10,7 +11,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
-#include "cli/client/sql_session.h"
+#include "client/sql_stream.h"
 #include "fault/history/history.h"
 
 namespace sextant::fault {
@@ -54,7 +55,7 @@ class SqlCaller {
   const std::vector<std::string> endpoints_;
   const absl::Duration timeout_;
   std::mutex mutex_;  // of session_'s life; held by its user only while it changes
-  std::unique_ptr<cli::SqlSession> session_;
+  std::unique_ptr<client::SqlStream> session_;
 };
 
 }  // namespace sextant::fault

@@ -42,12 +42,15 @@ void Ledger::Stop() {
 }
 
 void Ledger::Run(int thread) {
-  SqlClient client(endpoint_);
+  // Follows the writer, but not for long: a test may stop the load while there is none.
+  const auto session =
+      client::Client({endpoint_})
+          .NewSession({.connect_patience = absl::Seconds(1), .patience = absl::Seconds(1)});
   for (int64_t n = 0; !stop_; ++n) {
     const std::string sql = Text("INSERT INTO ledger VALUES(", thread, ",", n, ",'left','",
                                  Padding(thread, n, "left"), "');INSERT INTO ledger VALUES(",
                                  thread, ",", n, ",'right','", Padding(thread, n, "right"), "');");
-    if (client.Execute(sql, /*atomic=*/true, absl::Seconds(5)).ok()) {
+    if (RunScript(*session, sql, /*atomic=*/true, absl::Seconds(5)).ok()) {
       std::lock_guard lock(mutex_);
       acknowledged_.emplace(thread, n);
       ++acknowledged_count_;
