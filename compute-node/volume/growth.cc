@@ -266,9 +266,12 @@ void Growth::Pursue(const RecoveredVolume& volume, Instant now) {
       if (!told_.contains({PgId(0), slot})) IssueRaise({PgId(0), slot}, first, volume, now);
     }
   }
+  // Whoever was replaced meanwhile is missed no more.
+  std::erase_if(missing_, [&](const auto& entry) {
+    return !volume.memberships[entry.first.pg.value()].IsActive(entry.first.slot);
+  });
   for (const auto& [member, why] : missing_) {
     const volume::Membership& membership = volume.memberships[member.pg.value()];
-    if (!membership.IsActive(member.slot)) continue;
     IssueCreate(member, membership, volume.descriptor, &missing_book_, now);
   }
 }

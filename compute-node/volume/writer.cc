@@ -25,6 +25,7 @@ absl::Status FencedError(VolumeEpoch epoch) {
 
 Writer::Writer(RecoveredVolume volume, WriterOptions options)
     : volume_(std::move(volume)),
+      recovered_groups_(volume_.descriptor.geometry.pg_count),
       options_(options),
       lsns_(volume_.next_lsn, volume_.lal),
       buffer_(volume_.descriptor, volume_.epoch, volume_.vdl, volume_.pg_tails,

@@ -193,8 +193,9 @@ class Writer {
   void EpochRaised(MemberAddress member, const absl::StatusOr<protocol::SegmentStatus>& reply);
   void Acked(MemberAddress member, const protocol::AppendAck& ack);
   void SegmentCreated(MemberAddress member, const absl::StatusOr<protocol::SegmentStatus>& reply);
-  // The member's node shows other segments of the volume, but not this one. True: nothing was ever
-  // acknowledged by it, and it is made; false: it was lost, a person must look.
+  // The member's node shows other segments of the volume, but not this one. True: this writer added
+  // the group and nothing was ever acknowledged by the member, so it is made; false: it may have
+  // been lost, a person must look.
   bool SegmentMissing(MemberAddress member);
 
   // --- members that change (membership_changer.h has the errors)
@@ -292,6 +293,7 @@ class Writer {
   void AddGroups(Growth::Done done);
 
   RecoveredVolume volume_;
+  const uint32_t recovered_groups_;  // later ones were added by this writer
   WriterOptions options_;
   Instant now_;
   bool is_fenced_ = false;

@@ -16,10 +16,11 @@ void Writer::SegmentCreated(MemberAddress member,
   PursueGrowth();
 }
 
-// A group that held nothing when this writer opened the volume, and a member that has never
-// answered since: whatever a segment of it ever acknowledged was cut off.
+// A group that this writer added, and a member that has never answered since. Of a group that was
+// there before it may have promised an epoch to somebody, though it holds no record: it counts as
+// lost.
 bool Writer::SegmentMissing(MemberAddress member) {
-  if (volume_.pg_tails[member.pg.value()] > Lsn() || sessions_.WasSeen(member)) return false;
+  if (member.pg.value() < recovered_groups_ || sessions_.WasSeen(member)) return false;
   if (is_fenced_) return true;
   growth_.Missing(member);
   PursueGrowth();

@@ -55,7 +55,7 @@ void WriterVolume::NodeDown(NodeIndex index, const absl::Status& why) {
     node.is_up = false;
     ++node.connection;
     if (writer_) {
-      for (uint32_t pg = 0; pg < recovered_->memberships.size(); ++pg) {
+      for (uint32_t pg = 0; pg < writer_->memberships().size(); ++pg) {
         const auto slot = writer_->SlotOf(node.member.node, PgId(pg));
         if (slot) writer_->MemberDown({PgId(pg), *slot});
       }
