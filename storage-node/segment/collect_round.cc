@@ -30,11 +30,15 @@ void CollectRound::NextPage(Step then) {
   step_ = then;
 }
 
-void CollectRound::Made(Lsn version) {
-  SEXTANT_CHECK(step_ == Step::kMakeVersion && version > Lsn() && version <= plan_.through)
-      << "version " << version << " as of " << plan_.through;
+absl::Status CollectRound::Made(Lsn version) {
+  SEXTANT_CHECK(step_ == Step::kMakeVersion);
+  if (version == Lsn() || version > plan_.through) {
+    return absl::AbortedError(Text("page ", page(), " as of lsn ", plan_.through, " came out as of ",
+                                   version, ": the log starts later by now"));
+  }
   versions_.push_back(version);
   NextPage(Step::kFlush);
+  return absl::OkStatus();
 }
 
 absl::Status CollectRound::ReadBack(const absl::StatusOr<std::optional<page::PageImage>>& found) {

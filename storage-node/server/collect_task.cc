@@ -103,7 +103,7 @@ absl::StatusOr<uint64_t> CollectTask::MakeVersion() {
     }
     counters_->pages_stored.Add();
   }
-  round_->Made(version.image.lsn);
+  RETURN_IF_ERROR(round_->Made(version.image.lsn));
   return 2 * uint64_t{slot_->page_bytes};
 }
 

@@ -56,7 +56,17 @@ void DurableIndex::Drop(NodeNo node, const storage::LogDrop& drop) {
       if (held == copy.records.end() || held->second.is_injured || --held->second.copies > 0) {
         continue;
       }
-      copy.records.erase(held);
+      if (header.lsn <= copy.log_start() || history_.IsAnnulled(header.lsn, header.epoch)) {
+        copy.records.erase(held);
+        continue;
+      }
+      // A batch that went astray may lie where nobody thinks that it does.
+      held->second.is_injured = true;
+      copy.lost.insert(header.lsn);
+      if (copy.hurt.contains(header.lsn)) continue;
+      sim_.Violate("I9", "node ", node, " pg ", drop.segment.pg, ": log dropped before position ",
+                   drop.before, " with LSN ", header.lsn, " in it, the log starts at ",
+                   copy.log_start());
     }
   }
   positions_.erase(first, end);

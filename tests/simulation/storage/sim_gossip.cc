@@ -213,7 +213,9 @@ void SimGossip::PageMade(const absl::StatusOr<protocol::ReadPagesReply>& reply, 
   if (!node_.replace_page(current().segment, *replace).ok()) return Done(false);
   sim_.Count(is_from_peer ? Rare::kPageRepairedFromPeer : Rare::kPageRepairedFromLog);
   sim_.Tell(Name(), " pg ", current().segment.pg, ": page ", replace->page, " repaired from ",
-            is_from_peer ? "a peer" : "its own log");
+            is_from_peer ? "a peer" : "its own log", ", as of ",
+            replace->image ? replace->image->lsn : Lsn(), ", LSN ",
+            replace->drop.value_or(Lsn()), " dropped");
   Done(true);
 }
 

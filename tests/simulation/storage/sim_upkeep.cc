@@ -106,8 +106,7 @@ absl::Status SimUpkeep::MakeVersion() {
   if (version.is_new) {
     RETURN_IF_ERROR(node_.written(disk_.WritePage(slot_->id, round_->page(), version.image)));
   }
-  round_->Made(version.image.lsn);
-  return absl::OkStatus();
+  return round_->Made(version.image.lsn);
 }
 
 void SimUpkeep::Carried(const absl::Status& status) {
