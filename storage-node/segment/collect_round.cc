@@ -33,8 +33,8 @@ void CollectRound::NextPage(Step then) {
 absl::Status CollectRound::Made(Lsn version) {
   SEXTANT_CHECK(step_ == Step::kMakeVersion);
   if (version == Lsn() || version > plan_.through) {
-    return absl::AbortedError(Text("page ", page(), " as of lsn ", plan_.through, " came out as of ",
-                                   version, ": the log starts later by now"));
+    return absl::AbortedError(Text("page ", page(), " as of lsn ", plan_.through,
+                                   " came out as of ", version, ": the log starts later by now"));
   }
   versions_.push_back(version);
   NextPage(Step::kFlush);

@@ -43,8 +43,8 @@ class CollectRound {
   LogStart to() const { return {.lsn = plan_.through}; }
   size_t page_count() const { return plan_.pages.size(); }
 
-  // The version made is of this LSN. ABORTED: it cannot be one as of through(), the log starts later
-  // by now (a rebuild came to its end); the round must end.
+  // The version made is of this LSN. ABORTED: it cannot be one as of through(), the log starts
+  // later by now (a rebuild came to its end); the round must end.
   absl::Status Made(Lsn version);
   // DATA_LOSS: this is not the version that was made; the round must end.
   absl::Status ReadBack(const absl::StatusOr<std::optional<page::PageImage>>& found);

@@ -8,9 +8,14 @@
 namespace sextant::storage {
 namespace {
 
-// No read is answered below it (Segment::read_floor).
+// No read is answered below it (Segment::read_floor), also after a restart, which may forget
+// PGMRPL.
+Lsn DurableFloor(const protocol::SegmentStatus& status) {
+  return std::max(status.log_start, status.read_floor);
+}
+
 Lsn LowestRead(const protocol::SegmentStatus& status) {
-  return std::max({status.pgmrpl, status.log_start, status.read_floor});
+  return std::max(status.pgmrpl, DurableFloor(status));
 }
 
 }  // namespace
@@ -38,6 +43,7 @@ std::optional<PageRepair::Make> PageRepair::Next(const protocol::SegmentStatus& 
                         .pages = {current_.page}}};
   if (turn_ > 0) make.peer = peers[turn_ - 1];
   read_point_ = make.request.read_point;
+  durable_floor_ = DurableFloor(status);
   return make;
 }
 
@@ -57,7 +63,10 @@ std::optional<PageRepair::Replace> PageRepair::Made(
   Replace replace{.page = current_.page};
   const page::PageImage& image = reply->pages[0];
   if (image.lsn != Lsn()) replace.image = image;
-  if (current_.lsn != Lsn() && image.lsn != current_.lsn) replace.drop = current_.lsn;
+  if (current_.lsn != Lsn() && image.lsn != current_.lsn) {
+    replace.drop = current_.lsn;
+    if (image.lsn > std::max(current_.lsn, durable_floor_)) replace.read_floor = read_point_;
+  }
   return replace;
 }
 

@@ -9,10 +9,13 @@
 //
 // What comes back is the page's newest version at or below P, so
 //   - it has the damaged version's LSN: it takes its place;
-//   - it is newer: then P is the lowest point that is read, and what lies below is needed no more;
-//   - it is older: what was damaged never was a version of this page (a write that went astray).
-// In the last two cases the damaged one is dropped. Never before its replacement is there: until
-// then it stands for "damaged", which is not "absent".
+//   - it is older: what was damaged never was a version of this page (a write that went astray),
+//   and
+//     is dropped;
+//   - it is newer: then P is the lowest point that is read, and what lies below is needed no more.
+//     That must be durable before the damaged one is dropped: a restart may forget PGMRPL, and a
+//     read below the new version would then take the page for one that was never written.
+// Never is one dropped before its replacement is there.
 #pragma once
 
 #include <optional>
@@ -53,9 +56,11 @@ class PageRepair {
     std::optional<quorum::Slot> peer;
     protocol::ReadPagesRequest request;  // one page
   };
-  // In this order: write `image` (there is none if the page was never written), then drop `drop`.
+  // In this order: make `read_floor` durable as a segment's state has it, write `image` (there is
+  // none if the page was never written), drop `drop`. Where the first fails the rest is left, too.
   struct Replace {
     PageNo page;
+    std::optional<Lsn> read_floor;
     std::optional<page::PageImage> image;
     std::optional<Lsn> drop;  // this very version
   };
@@ -83,8 +88,8 @@ class PageRepair {
   absl::btree_set<DamagedPage> damaged_;
   absl::btree_map<DamagedPage, Instant> repaired_;  // when; those within `rest`
   bool is_busy_ = false;
-  DamagedPage current_;  // under repair
-  Lsn read_point_;
+  DamagedPage current_;             // under repair
+  Lsn read_point_, durable_floor_;  // that current_ is made anew for
   uint32_t page_bytes_ = 0;
   size_t turn_ = 0;  // 0: this segment itself; then the peers
   size_t peer_count_ = 0;

@@ -199,9 +199,23 @@ TEST_F(PageRepairTest, AsksTheSegmentItselfThenItsPeers) {
 }
 
 TEST_F(PageRepairTest, OneThatNobodyReadsAnyMoreGivesWayToANewerOne) {
+  status_.log_start = Lsn(18);
   repair_.Found({kPage, Lsn(12)}, now_);
   EXPECT_EQ(Next()->request.read_point, Lsn(20));
   const auto replace = Made(18);
+  EXPECT_EQ(replace->image->lsn, Lsn(18));
+  EXPECT_EQ(replace->drop, Lsn(12));
+  EXPECT_EQ(replace->read_floor, std::nullopt);
+}
+
+// Or after a restart, which may forget PGMRPL, a read below the newer one would find nothing and
+// take the page for one that was never written. Found by the simulator (seed 2257).
+TEST_F(PageRepairTest, ThatNobodyReadsItIsMadeDurableBeforeTheDrop) {
+  status_.log_start = Lsn(17);
+  repair_.Found({kPage, Lsn(12)}, now_);
+  Next();
+  const auto replace = Made(18);
+  EXPECT_EQ(replace->read_floor, Lsn(20));
   EXPECT_EQ(replace->image->lsn, Lsn(18));
   EXPECT_EQ(replace->drop, Lsn(12));
 }

@@ -241,6 +241,13 @@ bool GossipRunner::ServeRepair(const protocol::SegmentStatus& status, PageRepair
   const auto replace = repair->Made(reply, rpc::SteadyNow());
   if (!replace.has_value()) return true;  // the next one in turn
   budget_.Spend(replace->image ? replace->image->bytes.size() : 0, rpc::SteadyNow());
+  if (replace->read_floor.has_value() &&
+      !node_
+           ->BeginLogAt(status.segment, status.incarnation,
+                        {.lsn = status.log_start, .read_floor = *replace->read_floor})
+           .ok()) {
+    return true;  // its log moves at this moment: the damage will be met again
+  }
   if (!node_->ReplacePage(status.segment, *replace).ok()) return false;  // the node ends
   ++repaired_pages_;
   spdlog::info("damaged page version replaced{}",

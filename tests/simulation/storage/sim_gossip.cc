@@ -210,12 +210,21 @@ void SimGossip::ServeRepair() {
 void SimGossip::PageMade(const absl::StatusOr<protocol::ReadPagesReply>& reply, bool is_from_peer) {
   const auto replace = repairs_.at(current().segment).Made(reply, now());
   if (!replace.has_value()) return Done(true);  // the next one in turn
-  if (!node_.replace_page(current().segment, *replace).ok()) return Done(false);
+  if (!replace->read_floor.has_value()) return PageReplaced(*replace, is_from_peer);
+  const storage::LogStart to{.lsn = current().log_start, .read_floor = *replace->read_floor};
+  node_.begin_log_at(current().segment, current().incarnation, to,
+                     [this, replace = *replace, is_from_peer](const absl::Status& status) {
+                       status.ok() ? PageReplaced(replace, is_from_peer) : Done(true);
+                     });
+}
+
+void SimGossip::PageReplaced(const PageRepair::Replace& replace, bool is_from_peer) {
+  if (!node_.replace_page(current().segment, replace).ok()) return Done(false);
   sim_.Count(is_from_peer ? Rare::kPageRepairedFromPeer : Rare::kPageRepairedFromLog);
-  sim_.Tell(Name(), " pg ", current().segment.pg, ": page ", replace->page, " repaired from ",
+  sim_.Tell(Name(), " pg ", current().segment.pg, ": page ", replace.page, " repaired from ",
             is_from_peer ? "a peer" : "its own log", ", as of ",
-            replace->image ? replace->image->lsn : Lsn(), ", LSN ",
-            replace->drop.value_or(Lsn()), " dropped");
+            replace.image ? replace.image->lsn : Lsn(), ", LSN ", replace.drop.value_or(Lsn()),
+            " dropped");
   Done(true);
 }
 

@@ -89,6 +89,7 @@ class SimGossip {
   void ServeRebuild(storage::Rebuild* rebuild);
   void PagesCopied(const absl::StatusOr<protocol::CopyPagesReply>& reply);
   void PageMade(const absl::StatusOr<protocol::ReadPagesReply>& reply, bool is_from_peer);
+  void PageReplaced(const storage::PageRepair::Replace& replace, bool is_from_peer);
 
   Instant now() const { return sim_.loop.LocalNow(process_); }
   Prng PrngOf(SegmentId segment) const {
