@@ -50,17 +50,11 @@ void CollectChecker::CheckPage(NodeNo node, const storage::SegmentState& state, 
   if (wanted == Lsn()) return;
   const Lsn highest = std::max(state.log_start, state.read_floor);
   const SimDisk& disk = *facts_.disks[node];
-  const auto files = disk.image().find(state.segment);
-  const auto& pages = files->second.pages;
-  auto version = pages.upper_bound({page, highest});
-  if (version != pages.begin()) --version;
-  const bool is_there = version != pages.end() && version->first.first == page &&
-                        version->first.second <= highest && version->first.second >= wanted;
-  if (is_there && disk.IsFlushed(state.segment, version->first)) return;
+  if (disk.HasFlushedVersion(state.segment, page, wanted, highest)) return;
   // What was damaged meanwhile, behind the node's back, is not its doing.
   if (disk.HasDamagedPage(state.segment)) return;
   sim_.Violate("I9", "node ", node, ": the log begins at ", state.log_start, ", and page ", page,
-               " as of LSN ", wanted, is_there ? " is not flushed" : " is not among its versions");
+               " as of LSN ", wanted, " is in no version that is flushed");
 }
 
 void CollectChecker::CheckPagesAtRest(NodeNo node) {

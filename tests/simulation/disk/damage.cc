@@ -1,5 +1,6 @@
 // Damage at rest: what happens to a disk's bytes behind the node's back. See sim_disk.h.
 #include <algorithm>
+#include <set>
 
 #include "storage-node/store/store_codec.h"
 #include "tests/simulation/disk/sim_disk.h"
@@ -104,11 +105,19 @@ bool SimDisk::DamagePage(SegmentId segment) {
   return true;
 }
 
-bool SimDisk::IsFlushed(SegmentId segment, const PageKey& key) const {
-  return std::ranges::none_of(unflushed_, [&](const PageUndo& undo) {
-    // One that was written again is as it was, at worst.
-    return undo.segment == segment && undo.key == key && !undo.before.has_value();
-  });
+bool SimDisk::HasFlushedVersion(SegmentId segment, PageNo page, Lsn from, Lsn through) const {
+  std::set<PageKey> kept, lost;  // of those touched since the flush, by what a crash makes of them
+  for (const PageUndo& undo : unflushed_) {
+    if (undo.segment != segment || kept.contains(undo.key) || lost.contains(undo.key)) continue;
+    (undo.before.has_value() ? kept : lost).insert(undo.key);
+  }
+  if (const auto files = image_.find(segment); files != image_.end()) {
+    for (const auto& [key, stored] : files->second.pages) {
+      if (!lost.contains(key)) kept.insert(key);
+    }
+  }
+  const auto version = kept.lower_bound({page, from});
+  return version != kept.end() && *version <= PageKey(page, through);
 }
 
 bool SimDisk::HasDamagedPage(SegmentId segment) const {

@@ -77,8 +77,8 @@ class SimDisk final : public storage::SegmentStore {
   void LoseAll();
 
   const Image& image() const { return image_; }
-  // Of page versions: it survives the process; one is there that fails its check.
-  bool IsFlushed(SegmentId segment, const PageKey& key) const;
+  // Whether a version of the page in [from, through] is there, damaged or not, also after a crash.
+  bool HasFlushedVersion(SegmentId segment, PageNo page, Lsn from, Lsn through) const;
   bool HasDamagedPage(SegmentId segment) const;
   bool IsEmpty() const { return image_.empty(); }
 
