@@ -193,9 +193,9 @@ class Writer {
   void EpochRaised(MemberAddress member, const absl::StatusOr<protocol::SegmentStatus>& reply);
   void Acked(MemberAddress member, const protocol::AppendAck& ack);
   void SegmentCreated(MemberAddress member, const absl::StatusOr<protocol::SegmentStatus>& reply);
-  // The member's node shows other segments of the volume, but not this one. True: this writer added
-  // the group and nothing was ever acknowledged by the member, so it is made; false: it may have
-  // been lost, a person must look.
+  // The member's node lacks the segment, though it shows others or the member is a candidate. True:
+  // nothing was acknowledged (this writer added the group, or the candidate is new), it is made.
+  // False: it may be lost, a person must look; the change of a candidate is undone.
   bool SegmentMissing(MemberAddress member);
 
   // --- members that change (membership_changer.h has the errors)

@@ -20,6 +20,11 @@ void Writer::SegmentCreated(MemberAddress member,
 // there before it may have promised an epoch to somebody, though it holds no record: it counts as
 // lost.
 bool Writer::SegmentMissing(MemberAddress member) {
+  if (!changers_[member.pg.value()].newest().base.Contains(member.slot)) {  // a candidate's
+    const bool is_lost = sessions_.WasSeen(member);
+    if (is_lost && !is_fenced_) LoseMember(member);
+    return !is_lost;
+  }
   if (member.pg.value() < recovered_groups_ || sessions_.WasSeen(member)) return false;
   if (is_fenced_) return true;
   growth_.Missing(member);

@@ -1,4 +1,5 @@
 // The part of Writer (writer.h) that deals with members: streams, refusals, and their picture.
+#include <algorithm>
 #include <utility>
 
 #include "common/base/check.h"
@@ -80,6 +81,11 @@ void Writer::LoseMember(MemberAddress member) {
   sessions_.Gone(member);
   shipper_.Abandon(member);
   acks_[member.pg.value()].Discount(member.slot);
+  // A candidate that is never counted again: its change can only be undone.
+  MembershipChanger& changer = changers_[member.pg.value()];
+  const volume::Membership& newest = changer.newest();
+  const auto change = std::ranges::find(newest.changes, member.slot, &volume::MemberChange::to);
+  if (change != newest.changes.end()) (void)changer.Undo(newest.members[change->from].node);
 }
 
 void Writer::Acked(MemberAddress member, const protocol::AppendAck& ack) {

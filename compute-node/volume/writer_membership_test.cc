@@ -117,6 +117,30 @@ TEST_F(MembershipStory, PgclStaysWhenTheNewSetHoldsLess) {
   EXPECT_TRUE(Group().changes.empty());
 }
 
+TEST_F(MembershipStory, ACandidateThatIsLostEndsItsChange) {
+  ASSERT_OK(Replace("az3-b", kSpare));
+  EXPECT_TRUE(writer().SegmentMissing(At(0, 6))) << "it is yet to be made";
+  CandidateUp(6, 0);
+  Answer({0, 1, 2, 3});
+  EXPECT_FALSE(writer().SegmentMissing(At(0, 6)));
+  rig_.Tick(2);
+  EXPECT_TRUE(Group().changes.empty());
+  EXPECT_EQ(Newest().SlotOf("az3-b"), 5) << "undone";
+  Answer({0, 1, 2, 3});
+  writer().SegmentDropped("az3-c", {kTestVolume, PgId(0)}, absl::OkStatus());
+  ASSERT_OK(Replace("az3-b", kSpare));
+
+  // Made anew by a request that had been under way.
+  Answer({0, 1, 2, 3});
+  const auto candidate = static_cast<int>(*Newest().SlotOf("az3-c"));
+  CandidateUp(candidate, 0);
+  protocol::SegmentStatus other = Knowing(candidate, 0);
+  other.incarnation = IncarnationId(4711);
+  writer().SegmentSeen("az3-c", other);
+  rig_.Tick(3);
+  EXPECT_TRUE(Group().changes.empty());
+}
+
 TEST_F(MembershipStory, UndoneBeforeAndAfterItIsInEffect) {
   ASSERT_OK(Replace("az3-b", kSpare));
   ASSERT_OK(Undo("az3-b"));
