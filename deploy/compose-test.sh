@@ -8,6 +8,7 @@ export COMPOSE_PROJECT_NAME="sextanttest$$" SEXTANT_PORT=0 SEXTANT_METRICS_PORT=
 if docker compose version >/dev/null 2>&1; then compose=(docker compose); else compose=(docker-compose); fi
 compose() { "${compose[@]}" -f docker-compose.yml "$@"; }
 
+load_log=$(mktemp)
 clean_up() {
   local code=$?
   trap - EXIT
@@ -16,6 +17,7 @@ clean_up() {
     compose logs --tail 20 || true
   fi
   compose down -v --timeout 5 >/dev/null 2>&1 || true
+  rm -f "$load_log"
   ((code == 0)) && echo "compose-test: passed" || echo "compose-test: FAILED" >&2
   exit "$code"
 }
@@ -54,6 +56,21 @@ wait_healthy 7
 say "SQL with six of six"
 sql "CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT); INSERT INTO t VALUES (1, 'six')"
 expect "rows" 1 "$(sql 'SELECT count(*) FROM t' | last)"
+
+say "zone az1 stops under load, and comes back: what clients saw is judged"
+compose exec -T writer sextant fault load --endpoints writer:7200 --duration 20 >"$load_log" 2>&1 &
+load=$!
+until grep -q 'commits/s' "$load_log"; do
+  kill -0 "$load" 2>/dev/null || { cat "$load_log"; exit 1; }
+  sleep 0.2
+done
+./az.sh stop az1
+sql "INSERT INTO t VALUES (10, 'under load')"
+./az.sh start az1
+wait "$load" || { cat "$load_log"; exit 1; }
+tail -n 3 "$load_log"
+sql "DELETE FROM t WHERE id = 10"
+await_six
 
 say "zone az1 stops"
 ./az.sh stop az1

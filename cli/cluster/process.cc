@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <sstream>
@@ -26,6 +27,14 @@ namespace {
 void ReapIfChild(pid_t pid) {
   int ignored = 0;
   waitpid(pid, &ignored, WNOHANG);
+}
+
+// The state in /proc/PID/stat is that of the first thread, which may be a zombie while others still
+// die, and with them the process's open files and locks.
+bool HasOtherThreads(pid_t pid) {
+  std::error_code error;
+  const std::filesystem::directory_iterator threads(Text("/proc/", pid, "/task"), error);
+  return !error && std::distance(begin(threads), end(threads)) > 1;
 }
 
 std::vector<std::string> EnvironmentWithout(const std::vector<std::string>& names) {
@@ -115,6 +124,7 @@ ProcessState StateOf(ProcessId process) {
   if (process.pid <= 0) return ProcessState::kStopped;
   const std::optional<ProcessStat> stat = ReadProcessStat(process.pid);
   if (!stat || stat->start_time != process.start_time) return ProcessState::kStopped;
+  if (stat->state == 'Z' && HasOtherThreads(process.pid)) return ProcessState::kRunning;
   if (stat->state == 'Z' || stat->state == 'X') return ProcessState::kStopped;
   return stat->state == 'T' ? ProcessState::kPaused : ProcessState::kRunning;
 }
@@ -134,8 +144,9 @@ absl::Status Signal(ProcessId process, int signal) {
 bool WaitForExit(ProcessId process, absl::Duration timeout) {
   const absl::Time deadline = absl::Now() + timeout;
   while (true) {
-    ReapIfChild(process.pid);
-    if (StateOf(process) == ProcessState::kStopped) return true;
+    const bool has_ended = StateOf(process) == ProcessState::kStopped;
+    ReapIfChild(process.pid);  // after looking: one that ends in between is reaped the next time
+    if (has_ended) return true;
     if (absl::Now() >= deadline) return false;
     absl::SleepFor(absl::Milliseconds(10));
   }

@@ -3,11 +3,13 @@
 
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <thread>
 
 namespace sextant::cli {
 namespace {
@@ -79,6 +81,27 @@ TEST_F(LaunchTest, WritesOutputToTheLogAndDropsVariables) {
   ASSERT_TRUE(process.ok()) << process.status();
   ASSERT_TRUE(WaitForExit(*process, absl::Seconds(60)));
   EXPECT_EQ(Log(), "a-\ne\n");
+}
+
+// Its first thread ends long before the other ones: it has not ended, and still holds its files.
+TEST_F(LaunchTest, AProcessHasEndedWithItsLastThread) {
+  const pid_t pid = fork();
+  if (pid == 0) {
+    std::thread([] {
+      while (true) pause();
+    }).detach();
+    syscall(SYS_exit, 0);  // of the first thread alone
+  }
+  std::optional<ProcessStat> stat;
+  do {
+    stat = ReadProcessStat(pid);
+  } while (!stat || stat->state != 'Z');
+  const ProcessId process{pid, stat->start_time};
+  EXPECT_EQ(StateOf(process), ProcessState::kRunning);
+  EXPECT_FALSE(WaitForExit(process, absl::Milliseconds(1)));
+  ASSERT_TRUE(Signal(process, SIGKILL).ok());
+  EXPECT_TRUE(WaitForExit(process, absl::Seconds(60)));
+  EXPECT_FALSE(ReadProcessStat(pid).has_value()) << "it was not reaped";
 }
 
 TEST_F(LaunchTest, AMissingBinaryIsAnError) {

@@ -39,12 +39,7 @@ int List(const GlobalOptions& options) {
   return kExitOk;
 }
 
-int PlayScenario(const fault::Scenario& scenario, const FaultFlags& flags,
-                 const std::string& directory) {
-  if (const std::string obstacle = fault::Prepare(scenario); !obstacle.empty()) {
-    std::cerr << "sextant: " << scenario.name << " cannot be played here: " << obstacle << "\n";
-    return kExitUnavailable;
-  }
+fault::RunOptions OptionsOf(const FaultFlags& flags, const std::string& directory) {
   fault::RunOptions run;
   run.directory = directory;
   run.seed = flags.seed;
@@ -56,25 +51,80 @@ int PlayScenario(const fault::Scenario& scenario, const FaultFlags& flags,
     run.storage_flags.insert(run.storage_flags.end(), {"--failpoint", failpoint});
   }
   run.say = [](const std::string& line) { std::cout << line << std::endl; };
-  std::cout << scenario.name << ": " << scenario.shows << "\nin " << directory << ", seed "
-            << flags.seed << std::endl;
-  const auto result = fault::RunScenario(scenario, run);
+  return run;
+}
+
+int Conclude(const absl::StatusOr<fault::RunResult>& result) {
   if (!result.ok()) return Fail(result.status());
   std::cout << fault::Summary(result->facts, result->rounds) << std::flush;
   return result->is_explained() ? kExitOk : kExitFailed;
 }
 
+int PlayScenario(const fault::Scenario& scenario, const FaultFlags& flags,
+                 const std::string& directory) {
+  std::cout << scenario.name << ": " << scenario.shows << "\nin " << directory << ", seed "
+            << flags.seed << std::endl;
+  return Conclude(fault::RunScenario(scenario, OptionsOf(flags, directory)));
+}
+
+// Those that this machine cannot play are left out, with a word.
+int PlayAll(const FaultFlags& flags, const std::string& directory) {
+  int exit_code = kExitOk;
+  for (const fault::Scenario& scenario : fault::Scenarios()) {
+    if (const std::string obstacle = fault::Prepare(scenario); !obstacle.empty()) {
+      std::cout << scenario.name << ": left out: " << obstacle << std::endl;
+      continue;
+    }
+    const int played = PlayScenario(scenario, flags, Text(directory, "/", scenario.name));
+    if (exit_code == kExitOk) exit_code = played;
+  }
+  return exit_code;
+}
+
 int RunFaults(const FaultFlags& flags) {
+  const std::string directory = flags.directory.empty()
+                                    ? Text("./sextant-fault/", flags.scenario, "-", flags.seed)
+                                    : flags.directory;
+  if (flags.scenario == "all") return PlayAll(flags, directory);
   const fault::Scenario* const scenario = fault::FindScenario(flags.scenario);
   if (scenario == nullptr) {
     std::cerr << "sextant: there is no scenario '" << flags.scenario
               << "'\nhint: `sextant fault list` names them\n";
     return kExitUsage;
   }
-  const std::string directory = flags.directory.empty()
-                                    ? Text("./sextant-fault/", flags.scenario, "-", flags.seed)
-                                    : flags.directory;
+  if (const std::string obstacle = fault::Prepare(*scenario); !obstacle.empty()) {
+    std::cerr << "sextant: " << scenario->name << " cannot be played here: " << obstacle << "\n";
+    return kExitUnavailable;
+  }
   return PlayScenario(*scenario, flags, directory);
+}
+
+int RunLoadOnly(const GlobalOptions& options, const FaultFlags& flags) {
+  const absl::StatusOr<std::vector<std::string>> endpoints = ComputeEndpoints(options);
+  if (!endpoints.ok()) return Fail(endpoints.status());
+  return Conclude(fault::RunLoad(*endpoints, OptionsOf(flags, flags.directory)));
+}
+
+void AddLoadOptions(CLI::App* verb, FaultFlags* flags) {
+  verb->add_option("--seed", flags->seed, "Draws from this seed; the same plan again.")
+      ->capture_default_str();
+  verb->add_option("--clients", flags->clients, "Lets so many clients write; one more only reads.")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+}
+
+void AddLoadVerb(CLI::App* noun, Cli* cli) {
+  CLI::App* verb = noun->add_subcommand(
+      "load", "Plays no fault: lets clients work on a running cluster, and judges what they saw.");
+  auto flags = std::make_shared<FaultFlags>();
+  AddGlobalOptions(verb, &cli->options, Reach::kAnyCluster);
+  AddLoadOptions(verb, flags.get());
+  verb->add_option("--duration", flags->duration_s, "Works for so many seconds.")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  verb->add_option("--run-dir", flags->directory, "Keeps the history and the figures here.");
+  verb->callback(
+      [cli, flags] { cli->run = [cli, flags] { return RunLoadOnly(cli->options, *flags); }; });
 }
 
 void AddRunVerb(CLI::App* noun, Cli* cli) {
@@ -87,9 +137,6 @@ void AddRunVerb(CLI::App* noun, Cli* cli) {
       ->capture_default_str();
   verb->add_option("--rounds", flags->rounds, "Plays so many rounds, with seeds that follow.")
       ->check(CLI::PositiveNumber)
-      ->capture_default_str();
-  verb->add_option("--clients", flags->clients, "Lets so many clients write; one more only reads.")
-      ->check(CLI::Range(1, 1000))
       ->capture_default_str();
   verb->add_option("--duration", flags->duration_s,
                    "Seconds of a round: 3 parts before the faults, 4 during, 3 after.")
@@ -114,6 +161,7 @@ void AddFaultCommands(CLI::App* app, Cli* cli) {
       ->check(CLI::IsMember({"table", "json"}));
   list->callback([cli] { cli->run = [cli] { return List(cli->options); }; });
   AddRunVerb(noun, cli);
+  AddLoadVerb(noun, cli);
 }
 
 }  // namespace sextant::cli

@@ -10,6 +10,7 @@
 #include "common/base/check.h"
 #include "common/base/status.h"
 #include "common/base/text.h"
+#include "common/failpoint/failpoint.h"
 #include "common/rpc/clock.h"
 #include "common/rpc/logging.h"
 #include "compute-node/writer/effects.h"
@@ -17,6 +18,11 @@
 
 namespace sextant::compute {
 namespace {
+
+// Places for --failpoint: crash and delay.
+Failpoint writer_open("writer-open");                // recovery is done, nobody was told yet
+Failpoint writer_send("writer-send");                // before a batch goes to a member
+Failpoint writer_acknowledge("writer-acknowledge");  // a commit is durable, nobody was told yet
 
 // As many as Effects can flush.
 constexpr size_t kMaxNodes = 32;
@@ -175,6 +181,7 @@ void WriterVolume::Settle(Effects* effects) {
   FollowGrowth(effects);
   WriterOutput output = writer_->TakeOutput();
   for (WriterOutput::Send& send : output.sends) {
+    (void)writer_send.Hit();
     const std::optional<NodeIndex> node = NodeOf(send.member);
     if (!node) continue;  // it ceased to count in this very step
     nodes_[node->value()]->outbox.Enqueue(std::move(send.batch));
@@ -187,6 +194,7 @@ void WriterVolume::Settle(Effects* effects) {
   for (WriterOutput::CreateSegment& create : output.creates) effects->Create(std::move(create));
   for (WriterOutput::DropSegment& drop : output.drops) effects->Drop(std::move(drop));
   for (WriterOutput::Release& release : output.releases) {
+    (void)writer_acknowledge.Hit();
     effects->Release(waits_.Take(release.wait), std::move(release.status));
   }
   vdl_.store(writer_->vdl().value(), std::memory_order_release);
@@ -212,6 +220,7 @@ void WriterVolume::FollowOpening(Effects* effects) {
       error_ = opening_->error();
       return SetPhase(VolumePhase::kFailed, effects);
     case Opening::Phase::kOpen:
+      (void)writer_open.Hit();
       error_ = BecomeOpen(opening_->result());
       if (!error_.ok()) return SetPhase(VolumePhase::kFailed, effects);
       for (uint32_t i = 0; i < nodes_.size(); ++i) {

@@ -54,7 +54,9 @@ class FaultCluster {
   absl::Status Kill(const std::vector<std::string>& names);
   absl::Status Pause(const std::vector<std::string>& names);
   absl::Status Resume(const std::vector<std::string>& names);
-  // Waits until it has ended by itself. DEADLINE_EXCEEDED: it has not.
+  // It is to end by itself from now on.
+  void ExpectEnd(const std::string& name) { up_.erase(name); }
+  // Waits until it has. DEADLINE_EXCEEDED: it has not.
   absl::Status AwaitExit(const std::string& name, absl::Duration timeout);
   // The standby starts, and leads once it serves; the old leader is left as it is.
   absl::Status TakeOver();
@@ -64,6 +66,9 @@ class FaultCluster {
   absl::Status SetLinks(const std::vector<std::string>& from, const std::vector<std::string>& to,
                         const LinkFault& fault);
   Disks& disks() { return *disks_; }
+  std::string DataFolder(const std::string& node) const {
+    return cli::DataPath(options_.directory, node);
+  }
 
   // Waits until the leader serves.
   absl::Status AwaitServing(absl::Duration timeout);

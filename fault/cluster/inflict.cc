@@ -4,11 +4,13 @@
 #include "absl/strings/str_join.h"
 #include "common/base/status.h"
 #include "common/base/text.h"
+#include "fault/cluster/bit_flips.h"
 
 namespace sextant::fault {
 namespace {
 
 constexpr absl::Duration kWholeTimeout = absl::Seconds(120);
+constexpr absl::Duration kEndTimeout = absl::Seconds(120);
 // Half of what a storage node keeps in reserve by default: it refuses batches, and RocksDB can
 // still finish what it has begun.
 constexpr uint64_t kLeftOnFullDisk = 32ull << 20;
@@ -29,6 +31,39 @@ absl::Status CutPower(const Step& step, FaultCluster* cluster) {
 absl::Status RestorePower(const Step& step, FaultCluster* cluster) {
   for (const std::string& node : step.targets) {
     RETURN_IF_ERROR(cluster->disks().RestorePower(node));
+  }
+  return cluster->Start(step.targets);
+}
+
+absl::Status KillDisks(const Step& step, FaultCluster* cluster) {
+  for (const std::string& node : step.targets) {
+    cluster->ExpectEnd(node);
+    RETURN_IF_ERROR(cluster->disks().CutPower(node));
+  }
+  return absl::OkStatus();
+}
+
+// They must end by themselves before they are started again.
+absl::Status AwaitEnds(const Step& step, FaultCluster* cluster) {
+  for (const std::string& node : step.targets) {
+    RETURN_IF_ERROR(cluster->AwaitExit(node, kEndTimeout));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status StartWithFailpoint(const Step& step, FaultCluster* cluster) {
+  RETURN_IF_ERROR(cluster->Kill(step.targets));
+  // It may end at its failpoint before its ports are open.
+  (void)cluster->Start(step.targets, {"--failpoint", step.failpoint});
+  for (const std::string& node : step.targets) cluster->ExpectEnd(node);
+  return absl::OkStatus();
+}
+
+absl::Status FlipAndStart(const Step& step, FaultCluster* cluster) {
+  RETURN_IF_ERROR(cluster->Kill(step.targets));
+  Prng prng(step.seed);
+  for (const std::string& node : step.targets) {
+    RETURN_IF_ERROR(FlipBits(cluster->DataFolder(node), &prng).status());
   }
   return cluster->Start(step.targets);
 }
@@ -82,14 +117,16 @@ absl::Status Inflict(const Step& step, FaultCluster* cluster) {
         RETURN_IF_ERROR(cluster->disks().FillUp(node, kLeftOnFullDisk));
       }
       return absl::OkStatus();
+    case Fault::kDiskDies:
+      return KillDisks(step, cluster);
     case Fault::kPowerLoss:
       return CutPower(step, cluster);
-    case Fault::kPromote:
     case Fault::kFlipBits:
+      return FlipAndStart(step, cluster);
     case Fault::kFailpoint:
-      break;
+      return StartWithFailpoint(step, cluster);
   }
-  return absl::UnimplementedError(Text("cannot inflict: ", NameOf(step.fault)));
+  return absl::OkStatus();
 }
 
 absl::Status Mend(const Step& step, FaultCluster* cluster) {
@@ -108,12 +145,16 @@ absl::Status Mend(const Step& step, FaultCluster* cluster) {
         RETURN_IF_ERROR(cluster->disks().GiveBack(node));
       }
       return absl::OkStatus();
+    case Fault::kDiskDies:
+      RETURN_IF_ERROR(AwaitEnds(step, cluster));
+      return RestorePower(step, cluster);
     case Fault::kPowerLoss:
       return RestorePower(step, cluster);
-    case Fault::kRestart:
-    case Fault::kPromote:
-    case Fault::kFlipBits:
     case Fault::kFailpoint:
+      RETURN_IF_ERROR(AwaitEnds(step, cluster));
+      return cluster->Start(step.targets);
+    case Fault::kRestart:
+    case Fault::kFlipBits:
       break;
   }
   return absl::OkStatus();

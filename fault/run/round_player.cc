@@ -14,8 +14,11 @@
 namespace sextant::fault {
 namespace {
 
-// Generous: only what will never happen takes so long.
+// Generous: only what will never happen takes so long. Once something is wrong, the rest is only
+// looked at.
 constexpr absl::Duration kPatience = absl::Seconds(120);
+constexpr absl::Duration kLittlePatience = absl::Seconds(2);
+constexpr absl::Duration kLookInterval = absl::Milliseconds(200);
 
 void SleepUntil(Nanos at) {
   const Nanos left = at - MonotonicNow();
@@ -34,13 +37,22 @@ void RoundPlayer::Complain(std::string kind, std::string detail) {
 
 void RoundPlayer::Expect(const char* kind, int64_t (Load::*counter)() const, int64_t more) {
   const int64_t target = (load_.*counter)() + more;
-  const absl::Time deadline = absl::Now() + kPatience;
+  const absl::Time begin = absl::Now();
+  absl::Time next_look = begin;
   while ((load_.*counter)() < target) {
-    if (absl::Now() >= deadline) {
-      return Complain(kind, Text("not ", more, " more in ", absl::FormatDuration(kPatience)));
+    if (absl::Now() >= next_look) {  // a process that has ended may be what it waits for
+      CheckProcesses();
+      next_look += kLookInterval;
+    }
+    if (absl::Now() >= begin + Patience()) {
+      return Complain(kind, Text("not ", more, " more in ", absl::FormatDuration(Patience())));
     }
     absl::SleepFor(absl::Milliseconds(2));
   }
+}
+
+absl::Duration RoundPlayer::Patience() const {
+  return round_.anomalies.empty() ? kPatience : kLittlePatience;
 }
 
 void RoundPlayer::ExpectPromises() {
@@ -113,9 +125,9 @@ absl::Status RoundPlayer::Play(int number, uint64_t seed) {
 void RoundPlayer::FinishAndJudge() {
   const absl::Status retired = cluster_->RetireOldLeader();
   if (!retired.ok()) Complain("harness", retired.ToString());
-  const absl::Status whole = cluster_->AwaitWhole(kPatience, /*idle=*/true);
+  const absl::Status whole = cluster_->AwaitWhole(Patience(), /*idle=*/true);
   if (!whole.ok()) Complain("not-whole", std::string(View(whole.message())));
-  const absl::StatusOr<uint32_t> all = load_.ReadAll(kPatience);
+  const absl::StatusOr<uint32_t> all = load_.ReadAll(Patience());
   if (all.ok()) {
     checksum_ = *all;
   } else {
@@ -124,11 +136,20 @@ void RoundPlayer::FinishAndJudge() {
   for (Anomaly& anomaly : Judge(load_.record(), kBankTotal)) {
     round_.anomalies.push_back(std::move(anomaly));
   }
-  if (!whole.ok()) return;
-  const auto differences = CompareMembers(*cluster_);
-  if (!differences.ok()) Complain("no-digests", differences.status().ToString());
-  if (differences.ok()) {
-    for (const std::string& line : *differences) Complain("digests", line);
+  if (whole.ok()) CompareCopies();
+}
+
+void RoundPlayer::CompareCopies() {
+  const absl::Time deadline = absl::Now() + Patience();
+  while (true) {
+    const auto differences = CompareMembers(*cluster_);
+    if (differences.ok()) {
+      for (const std::string& line : *differences) Complain("digests", line);
+      return;
+    }
+    // A member may still mend a damaged page, and rightly refuses to show it until then.
+    if (absl::Now() >= deadline) return Complain("no-digests", differences.status().ToString());
+    absl::SleepFor(absl::Milliseconds(50));
   }
 }
 

@@ -30,7 +30,9 @@ class RoundPlayer {
   // Waits until `counter` has grown by `more`; otherwise what was promised is broken: an anomaly.
   void Expect(const char* kind, int64_t (Load::*counter)() const, int64_t more);
   void ExpectPromises();
+  absl::Duration Patience() const;
   void FinishAndJudge();
+  void CompareCopies();
   void CheckProcesses();
   void Complain(std::string kind, std::string detail);
 

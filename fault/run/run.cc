@@ -48,7 +48,9 @@ class Run {
     cluster.has_links = scenario_.needs.links;
     cluster.has_disks = scenario_.needs.disks;
     cluster.has_standby = scenario_.needs.standby;
-    cluster.storage_flags = options_.storage_flags;
+    cluster.storage_flags = scenario_.storage_flags;
+    cluster.storage_flags.insert(cluster.storage_flags.end(), options_.storage_flags.begin(),
+                                 options_.storage_flags.end());
     ASSIGN_OR_RETURN(cluster_, FaultCluster::Make(std::move(cluster)));
     std::vector<std::string> nodes = cluster_->topology().StorageNodes();
     nodes.push_back(cluster_->leader());

@@ -39,4 +39,10 @@ std::string Prepare(const Scenario& scenario);
 // explained ends the run, and its cluster is kept.
 absl::StatusOr<RunResult> RunScenario(const Scenario& scenario, const RunOptions& options);
 
+// Plays no fault: clients work for `duration` on a cluster that is somebody else's, whoever harms
+// it meanwhile, and what they were told is judged. Tables are made there, and stay. UNAVAILABLE: no
+// endpoint takes commits.
+absl::StatusOr<RunResult> RunLoad(const std::vector<std::string>& endpoints,
+                                  const RunOptions& options);
+
 }  // namespace sextant::fault

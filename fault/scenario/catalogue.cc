@@ -124,6 +124,75 @@ Plan SlowNode(const Topology& topology, absl::Duration span, Prng* prng) {
                            .delay = absl::Milliseconds(prng->Between(20, 300))});
 }
 
+// Two nodes whose disk reports an error at some commit.
+Plan DiskError(const Topology& topology, absl::Duration span, Prng* prng) {
+  Plan plan;
+  for (const std::string& node : PickSome(topology.StorageNodes(), 2, prng)) {
+    plan.push_back({.at = Share(span, 0, 30, prng),
+                    .fault = Fault::kFailpoint,
+                    .targets = {node},
+                    .lasting = span / 2,
+                    .failpoint = Text("store-sync=error@", prng->Between(1, 60))});
+  }
+  return plan;
+}
+
+Plan DiskDead(const Topology& topology, absl::Duration span, Prng* prng) {
+  return Throughout(
+      span, {.fault = Fault::kDiskDies, .targets = PickSome(topology.StorageNodes(), 2, prng)});
+}
+
+Plan DiskFull(const Topology& topology, absl::Duration span, Prng* prng) {
+  return Throughout(
+      span, {.fault = Fault::kFillDisk, .targets = PickSome(topology.StorageNodes(), 2, prng)});
+}
+
+// All six, half of the time the writer, too.
+Plan PowerLoss(const Topology& topology, absl::Duration span, Prng* prng) {
+  Plan plan = {{.at = span / 10,
+                .fault = Fault::kPowerLoss,
+                .targets = topology.StorageNodes(),
+                .lasting = Share(span, 10, 50, prng)}};
+  if (prng->OneIn(2)) {
+    plan.push_back({.at = plan[0].at,
+                    .fault = Fault::kKill,
+                    .targets = {topology.writer},
+                    .lasting = plan[0].lasting});
+  }
+  return plan;
+}
+
+Plan BitFlips(const Topology& topology, absl::Duration span, Prng* prng) {
+  Plan plan = Throughout(span, {.fault = Fault::kFlipBits,
+                                .targets = PickSome(topology.StorageNodes(), 2, prng),
+                                .seed = prng->Next()});
+  return plan;
+}
+
+// A storage node, or the writer, ends itself at a named place; then another one.
+Plan CrashPoints(const Topology& topology, absl::Duration span, Prng* prng) {
+  const Names storage_places = {"store-sync", "store-synced"};
+  const Names writer_places = {"writer-open", "writer-send", "writer-acknowledge"};
+  Plan plan;
+  for (int i = 0; i < 3; ++i) {
+    const bool is_writer = i == 1;
+    const std::string& place = PickOf(is_writer ? writer_places : storage_places, prng);
+    const uint64_t turn = place == "writer-open" ? 1 : prng->Between(1, 40);
+    plan.push_back(
+        {.at = span * i / 3,
+         .fault = Fault::kFailpoint,
+         .targets = {is_writer ? topology.writer : PickOf(topology.StorageNodes(), prng)},
+         .lasting = span / 4,
+         .failpoint = Text(place, "=crash@", turn)});
+  }
+  return plan;
+}
+
+// So that there are tables and pages in them soon, and all of it is looked at again soon.
+const Names kSmallTables = {"--collect-log",      "256KiB", "--log-memtable", "256KiB",
+                            "--page-memtable",    "256KiB", "--scrub-rate",   "256MiB",
+                            "--scrub-interval-s", "1"};
+
 // Each in turn, compute node last, the next one only when the one before is up.
 Plan RollingRestart(const Topology& topology, absl::Duration span, Prng* prng) {
   Names targets = topology.StorageNodes();
@@ -135,14 +204,16 @@ Plan RollingRestart(const Topology& topology, absl::Duration span, Prng* prng) {
 
 const std::vector<Scenario>& Scenarios() {
   static const auto* const scenarios = new std::vector<Scenario>{
-      {"az-outage", "An AZ dies: commits go on, on four of six.", {}, {true, true}, AzOutage},
+      {"az-outage", "An AZ dies: commits go on, on four of six.", {}, {true, true}, {}, AzOutage},
       {"az-plus-one",
        "An AZ and one node more die: reads go on; commits resume by themselves.",
        {},
        {false, true},
+       {},
        AzPlusOne},
       {"all-six",
        "All storage nodes die at once, sometimes the writer too: all acknowledged is there.",
+       {},
        {},
        {},
        AllSix},
@@ -150,10 +221,12 @@ const std::vector<Scenario>& Scenarios() {
        "kill -9 of ten random processes, the writer among them.",
        {},
        {},
+       {},
        KillRandom},
-      {"pause-random", "SIGSTOP and SIGCONT of random processes.", {}, {}, PauseRandom},
+      {"pause-random", "SIGSTOP and SIGCONT of random processes.", {}, {}, {}, PauseRandom},
       {"writer-kill",
        "The writer dies and comes back: recovery loses nothing.",
+       {},
        {},
        {},
        WriterKill},
@@ -161,34 +234,77 @@ const std::vector<Scenario>& Scenarios() {
        "The writer sleeps, another takes over, the old one wakes: it answers nobody.",
        {.standby = true},
        {},
+       {},
        ZombieWriter},
       {"partition-node",
        "A storage node hears nobody and is not heard.",
        {.links = true},
        {true, true},
+       {},
        PartitionNode},
       {"partition-pair",
        "Two nodes do not hear each other; everybody else hears both.",
        {.links = true},
        {true, true},
+       {},
        PartitionPair},
       {"partition-one-way",
        "A node hears and is not heard, or the other way round.",
        {.links = true},
        {true, true},
+       {},
        PartitionOneWay},
       {"partition-az",
        "An AZ is cut off from the others.",
        {.links = true},
        {true, true},
+       {},
        PartitionAz},
       {"slow-node",
        "The links of one node are 20 to 300 ms late: the fastest four decide.",
        {.links = true},
        {true, true},
+       {},
        SlowNode},
+      {"disk-error",
+       "The disks of two nodes report an error: these end, and read back what is there.",
+       {},
+       {true, true},
+       {},
+       DiskError},
+      {"disk-dead",
+       "Every write and sync of two nodes fails with EIO.",
+       {.disks = true},
+       {true, true},
+       {},
+       DiskDead},
+      {"disk-full",
+       "The disks of two nodes are full: they refuse, and go on when there is room.",
+       {.disks = true},
+       {true, true},
+       {},
+       DiskFull},
+      {"power-loss",
+       "All storage nodes lose power, and all that was not synced.",
+       {.disks = true},
+       {},
+       {},
+       PowerLoss},
+      {"bit-flips",
+       "Bits flip in the files of two nodes: they notice, and mend it from their peers.",
+       {},
+       {true, true},
+       kSmallTables,
+       BitFlips},
+      {"crash-points",
+       "Processes end at the worst places: before a sync, after it, while opening.",
+       {},
+       {},
+       {},
+       CrashPoints},
       {"rolling-restart",
        "Every process is restarted, one after the other.",
+       {},
        {},
        {},
        RollingRestart},

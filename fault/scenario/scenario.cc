@@ -15,8 +15,6 @@ std::string_view NameOf(Fault fault) {
       return "pause";
     case Fault::kTakeOver:
       return "take over";
-    case Fault::kPromote:
-      return "promote";
     case Fault::kPartition:
       return "partition";
     case Fault::kPartitionOneWay:
@@ -25,6 +23,8 @@ std::string_view NameOf(Fault fault) {
       return "slow links";
     case Fault::kFillDisk:
       return "fill disk";
+    case Fault::kDiskDies:
+      return "disk dies";
     case Fault::kPowerLoss:
       return "power loss";
     case Fault::kFlipBits:

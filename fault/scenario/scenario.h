@@ -18,14 +18,14 @@ enum class Fault {
   kRestart,          // SIGTERM and a start, each awaited, one node after the other; mends itself
   kPause,            // SIGSTOP; mended by SIGCONT
   kTakeOver,         // pauses the writer, another one takes over; mended by waking the old one
-  kPromote,          // kills the writer and promotes a reader; mended by a start as a reader
   kPartition,        // nothing passes between `targets` and `others`, nobody is told
   kPartitionOneWay,  // nothing of what `targets` send to `others` arrives
   kSlowLinks,        // each message between them is `delay` late
   kFillDisk,         // no room but a part of the reserve; mended by giving it back
+  kDiskDies,         // every write and sync fails with EIO: the process must end by itself
   kPowerLoss,        // processes killed, what was not synced is gone; mended by power and a start
   kFlipBits,         // killed, bits of its files flipped, started; mends itself
-  kFailpoint,        // killed and started with `failpoint`; mended by a start without
+  kFailpoint,  // killed and started with `failpoint`, which ends it; mended by a start without
 };
 std::string_view NameOf(Fault fault);  // "power loss"
 
@@ -60,7 +60,6 @@ struct Needs {
   bool links = false;    // every link through a relay (fault/relay)
   bool disks = false;    // a file system for each storage node, which takes root
   bool standby = false;  // a second compute node that may take over
-  int readers = 0;
 };
 
 // What must hold while the faults last; that nothing is lost and all returns holds for every one.
@@ -74,6 +73,7 @@ struct Scenario {
   std::string shows;  // one line for people
   Needs needs;
   Promises promises;
+  std::vector<std::string> storage_flags;  // what its storage nodes are started with
   // The steps of one round, within `span`.
   Plan (*plan)(const Topology& topology, absl::Duration span, Prng* prng) = nullptr;
 };

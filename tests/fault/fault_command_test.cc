@@ -46,6 +46,21 @@ TEST(FaultCommandTest, AFolderThatHoldsSomethingIsLeftAlone) {
   EXPECT_TRUE(fs::exists(folder.path() + "/mine"));
 }
 
+TEST(FaultCommandTest, LoadJudgesAnyCluster) {
+  TemporaryFolder folder;
+  const std::string cluster = Text(" --dir ", folder.path(), "/cluster");
+  const std::string sextant = BinaryPath("sextant");
+  ASSERT_EQ(RunCommand(Text(sextant, " cluster up --segment-size 1MiB", cluster)).exit_code, 0);
+  for (int again = 0; again < 2; ++again) {  // on the tables of the run before
+    const CommandResult result =
+        Fault(Text("load --duration 1 --run-dir ", folder.path(), "/run", again, cluster));
+    EXPECT_EQ(result.exit_code, 0) << result.output << result.errors;
+    EXPECT_NE(result.output.find("everything is explained"), std::string::npos) << result.output;
+    EXPECT_TRUE(fs::exists(Text(folder.path(), "/run", again, "/history.jsonl")));
+  }
+  EXPECT_EQ(RunCommand(Text(sextant, " cluster down", cluster)).exit_code, 0);
+}
+
 TEST(FaultCommandTest, ARunSaysWhatItDidAndKeepsItsFiles) {
   TemporaryFolder folder;
   const std::string run = folder.path() + "/run";

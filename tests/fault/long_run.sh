@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# Plays the scenarios that docs/TESTING.md gives figures of, as often as it says there, and prints a line of
+# each. Takes hours on two cores; needs root for the disks.
+#
+#   tests/fault/long_run.sh [DIR]                 everything
+#   SCALE=10 tests/fault/long_run.sh [DIR]        a tenth of the rounds
+#
+# SEXTANT: the binary (build/bin/sextant). SEED: the first seed (1). Files of each run are in DIR/SCENARIO.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+sextant="${SEXTANT:-build/bin/sextant}" scale="${SCALE:-1}" seed="${SEED:-1}" dir="${1:-sextant-fault/long}"
+
+failed=0
+play() { # scenario, rounds, seconds of a round
+  local rounds=$((($2 + scale - 1) / scale)) code=0
+  mkdir -p "$dir"
+  "$sextant" fault run "$1" --rounds "$rounds" --duration "$3" --seed "$seed" --dir "$dir/$1" \
+    >"$dir/$1.log" 2>&1 || code=$?
+  ((code == 0 || code == 3)) || failed=1
+  printf '%s (exit %d)\n' "$1" "$code"
+  tail -n 4 "$dir/$1.log"
+}
+
+play az-outage 200 2
+play az-plus-one 100 2
+play kill-random 110 4 # nine to ten processes a round
+play zombie-writer 200 2
+play power-loss 100 2.5
+play writer-kill 100 2
+play all-six 50 2
+for scenario in pause-random partition-node partition-pair partition-one-way partition-az slow-node disk-error \
+  disk-dead disk-full bit-flips crash-points; do
+  play "$scenario" 30 3
+done
+play rolling-restart 10 4
+exit "$failed"
