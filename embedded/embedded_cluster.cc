@@ -81,6 +81,7 @@ EmbeddedCluster::EmbeddedCluster(EmbeddedOptions options) : options_(std::move(o
 }
 
 EmbeddedCluster::~EmbeddedCluster() {
+  readers_.clear();
   KillWriter();
   KillNodes();  // all, before any is destroyed: they fetch from each other
 }
@@ -119,6 +120,7 @@ absl::Status EmbeddedCluster::LaunchWriter() {
   for (auto& node : nodes_) peers.push_back(node->MakePeer());
   ASSIGN_OR_RETURN(writer_, compute::WriterVolume::Make(std::move(options), std::move(peers)));
   tickets_ = std::make_unique<compute::WriteTicketQueue>();
+  writer_link_->Set(writer_.get());
   writer_->Start();
   return absl::OkStatus();
 }
@@ -131,6 +133,7 @@ absl::Status EmbeddedCluster::StartWriter(absl::Duration timeout) {
 void EmbeddedCluster::KillWriter() {
   if (tickets_) tickets_->Shutdown();
   if (writer_) writer_->Shutdown();
+  writer_link_->Set(nullptr);
   writer_ = nullptr;
   tickets_ = nullptr;
 }
@@ -143,6 +146,37 @@ compute::WriterVolume& EmbeddedCluster::writer() {
 compute::WriteTicketQueue& EmbeddedCluster::tickets() {
   SEXTANT_CHECK(tickets_ != nullptr);
   return *tickets_;
+}
+
+absl::Status EmbeddedCluster::StartReader(const std::string& name, absl::Duration timeout) {
+  KillReader(name);
+  compute::ReaderVolumeOptions options;
+  options.node = name;
+  std::vector<std::unique_ptr<compute::StoragePeer>> peers;
+  for (auto& node : nodes_) {
+    options.storage_nodes.push_back(node->member().node);
+    peers.push_back(node->MakePeer());
+  }
+  if (options_.adjust_reader) options_.adjust_reader(&options);
+  Reader& reader = readers_[name];
+  reader.faults = std::make_shared<ReaderFaults>();
+  reader.volume = std::make_unique<compute::ReaderVolume>(
+      std::move(options), std::move(peers),
+      std::make_unique<LocalRedoSource>(writer_link_, reader.faults));
+  reader.volume->Start();
+  return reader.volume->WaitUntilOpen(timeout);
+}
+
+void EmbeddedCluster::KillReader(const std::string& name) { readers_.erase(name); }
+
+compute::ReaderVolume& EmbeddedCluster::reader(const std::string& name) {
+  SEXTANT_CHECK(readers_.contains(name)) << "no reader " << name;
+  return *readers_[name].volume;
+}
+
+ReaderFaults& EmbeddedCluster::reader_faults(const std::string& name) {
+  SEXTANT_CHECK(readers_.contains(name)) << "no reader " << name;
+  return *readers_[name].faults;
 }
 
 }  // namespace sextant::embedded

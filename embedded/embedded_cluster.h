@@ -1,4 +1,5 @@
-// EmbeddedCluster: six storage nodes and a writer in one process, as a library and for tests.
+// EmbeddedCluster: six storage nodes, a writer and readers in one process, as a library and for
+// tests.
 //
 // The same machines, stores and shells as the real processes, with function calls in place of gRPC:
 //
@@ -16,6 +17,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -23,9 +25,11 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/volume/geometry.h"
+#include "compute-node/reader/reader_volume.h"
 #include "compute-node/writer/write_ticket.h"
 #include "compute-node/writer/writer_volume.h"
 #include "embedded/local_node.h"
+#include "embedded/local_redo_source.h"
 
 namespace sextant::embedded {
 
@@ -36,6 +40,7 @@ struct EmbeddedOptions {
   int spares = 0;  // az1-c, az2-c, az3-c: so many of them
   // Last word on the writer's options; may be empty.
   std::function<void(compute::WriterVolumeOptions*)> adjust_writer;
+  std::function<void(compute::ReaderVolumeOptions*)> adjust_reader;  // likewise
   std::function<void(storage::StorageNodeOptions*)> adjust_storage;  // likewise
 };
 
@@ -65,7 +70,20 @@ class EmbeddedCluster {
   compute::WriterVolume& writer();
   compute::WriteTicketQueue& tickets();
 
+  // Starts a reader of that name, which follows whatever writer there is, and waits until it has
+  // reached one.
+  absl::Status StartReader(const std::string& name, absl::Duration timeout);
+  // Ends it as a killed process would.
+  void KillReader(const std::string& name);
+  compute::ReaderVolume& reader(const std::string& name);
+  ReaderFaults& reader_faults(const std::string& name);
+
  private:
+  struct Reader {
+    std::shared_ptr<ReaderFaults> faults;
+    std::unique_ptr<compute::ReaderVolume> volume;
+  };
+
   explicit EmbeddedCluster(EmbeddedOptions options);
   std::vector<volume::Member> MembersAndSpares() const;
 
@@ -73,6 +91,8 @@ class EmbeddedCluster {
   std::vector<std::unique_ptr<LocalNode>> nodes_;
   std::unique_ptr<compute::WriteTicketQueue> tickets_;
   std::unique_ptr<compute::WriterVolume> writer_;
+  const std::shared_ptr<WriterLink> writer_link_ = std::make_shared<WriterLink>();
+  std::map<std::string, Reader> readers_;
 };
 
 }  // namespace sextant::embedded

@@ -29,6 +29,10 @@ class UpkeepTest : public ::testing::Test {
       storage->upkeep.interval = absl::Milliseconds(5);
       storage->upkeep.collect.min_bytes = kCollectBytes;
     };
+    // No reader has anything to come back to.
+    options.adjust_writer = [](compute::WriterVolumeOptions* writer) {
+      writer->followers.hold = absl::ZeroDuration();
+    };
     auto cluster = EmbeddedCluster::Create(std::move(options));
     ASSERT_OK(cluster);
     cluster_ = *std::move(cluster);

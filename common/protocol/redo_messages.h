@@ -69,8 +69,10 @@ struct FollowStart {
   VolumeEpoch epoch;
   bool is_jump = false;
   Lsn after;
-  int64_t time_us = 0;     // if is_jump: when VDL reached `after`
-  std::vector<Lsn> tails;  // if is_jump: by PG
+  // If is_jump:
+  std::vector<Lsn> tails;  // by PG
+  // The newest commits up to `after`, which is the last, and when each became durable.
+  std::vector<DurableStep> history;
 };
 struct FollowDurable {
   // At or below what was sent on this stream, and a commit LSN of it or where it began.

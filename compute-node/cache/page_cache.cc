@@ -3,6 +3,7 @@
 
 #include "absl/hash/hash.h"
 #include "common/base/check.h"
+#include "common/base/text.h"
 #include "compute-node/cache/page_cache_shard.h"
 
 namespace sextant::compute {
@@ -16,10 +17,11 @@ void Raise(std::atomic<uint64_t>* mark, Lsn lsn) {
 
 }  // namespace
 
-PageCache::PageCache(uint64_t max_bytes, int shards) {
+PageCache::PageCache(uint64_t max_bytes, int shards, size_t remembered_changes) {
   SEXTANT_CHECK(shards > 0);
   for (int i = 0; i < shards; ++i) {
-    shards_.push_back(std::make_unique<PageCacheShard>(max_bytes / shards));
+    shards_.push_back(
+        std::make_unique<PageCacheShard>(max_bytes / shards, remembered_changes / shards));
   }
 }
 
@@ -35,6 +37,37 @@ PageRef PageCache::Head(PageNo page) const { return ShardOf(page).Head(page); }
 
 void PageCache::Publish(PageNo page, PageRef image) {
   ShardOf(page).Publish(page, std::move(image), Lsn(vdl_), Lsn(horizon_));
+}
+
+absl::StatusOr<PageCache::Applied> PageCache::Apply(const page::PageChange& change, Lsn lsn,
+                                                    bool is_notice) {
+  PageCacheShard& shard = ShardOf(change.page);
+  const PageRef head = shard.NoteChange(change.page, lsn);
+  if (head == nullptr) return Applied::kNotCached;
+  if (is_notice) {
+    shard.EndHead(change.page, lsn);
+    return Applied::kInvalidated;
+  }
+  auto image = std::make_shared<page::PageImage>();
+  image->lsn = lsn;
+  absl::Status fits = absl::OkStatus();
+  if (head->lsn != change.base_lsn) {
+    fits = absl::DataLossError(Text("page ", change.page, " is cached at lsn ", head->lsn,
+                                    ", but lsn ", lsn, " was made on lsn ", change.base_lsn));
+  } else {
+    image->bytes = head->bytes;
+    fits = page::ApplyPayload(change.payload, change.is_full_image, &image->bytes);
+  }
+  if (!fits.ok()) {
+    shard.EndHead(change.page, lsn);
+    return fits;
+  }
+  shard.Publish(change.page, std::move(image), Lsn(vdl_), Lsn(horizon_));
+  return Applied::kApplied;
+}
+
+void PageCache::Missed(Lsn known_through, Lsn missed_through) {
+  for (const auto& shard : shards_) shard->Missed(known_through, missed_through);
 }
 
 absl::StatusOr<PageRef> PageCache::InsertRead(PageNo page, PageRef image, Lsn read_point) {

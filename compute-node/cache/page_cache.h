@@ -2,12 +2,17 @@
 // for.
 //
 // A version is valid in [its LSN, known_through]. The newest may be the *head*: known to be the
-// page's current version, so valid for every read point, because this writer makes all writes and
-// publishes them here. A read from a segment at read point R gives a version valid in [its LSN, R].
+// page's current version, so valid for every read point, because every change comes by here: the
+// writer's own (Publish), or at a reader the redo that it follows (Apply). A read from a segment at
+// read point R gives a version valid in [its LSN, R].
 //
-// Invariant: a version with LSN > VDL is in the cache (docs/PROTOCOL.md, "Reads": a dirty page is
-// evicted only when LSN <= VDL). So a miss at read point S proves that the page did not change in
-// (VDL, S], and a segment may be asked at min(S, VDL), VDL taken after the miss.
+// At a reader, redo of a page whose head is not cached is dropped, but not forgotten: a page that
+// is fetched at R becomes the head only if it is known not to have changed since R
+// (replica/change_index.h). Views open only at what was applied whole.
+//
+// Invariant, at a writer: a version with LSN > VDL is in the cache (docs/PROTOCOL.md, "Reads": a
+// dirty page is evicted only when LSN <= VDL). So a miss at read point S proves that the page did
+// not change in (VDL, S], and a segment may be asked at min(S, VDL), VDL taken after the miss.
 //
 // Does not fetch anything (net/page_fetcher.h) and knows nothing of commits
 // (writer/writer_volume.h). Thread-safety: all methods from any thread; locks are per shard of
@@ -39,7 +44,8 @@ struct PageCacheCounters {  // since start, but for the last two
 class PageCache {
  public:
   // `max_bytes`: what versions may take, bookkeeping included. Exceeded only by versions above VDL.
-  PageCache(uint64_t max_bytes, int shards = 16);
+  // `remembered_changes`: 0 at a writer; at a reader how many changes of pages are remembered.
+  PageCache(uint64_t max_bytes, int shards = 16, size_t remembered_changes = 0);
   ~PageCache();
   PageCache(const PageCache&) = delete;
   PageCache& operator=(const PageCache&) = delete;
@@ -53,6 +59,15 @@ class PageCache {
   // A commit made `image` (its LSN is the record's): the new head. The old one stays for read
   // points below.
   void Publish(PageNo page, PageRef image);
+
+  // At a reader: `change` made the version `lsn` of its page; in LSN order, one thread at a time.
+  // The head that it was made on, if it is cached, becomes the new head; with `is_notice` (the
+  // payload is not known) it is one no more. DATA_LOSS: the change does not fit the head, which is
+  // dropped.
+  enum class Applied { kApplied, kInvalidated, kNotCached };
+  absl::StatusOr<Applied> Apply(const page::PageChange& change, Lsn lsn, bool is_notice);
+  // At a reader: redo in (known_through, missed_through] did not come by. No head stays one.
+  void Missed(Lsn known_through, Lsn missed_through);
 
   // Keeps what a segment answered for `read_point`, and returns the version to use (an equal one
   // that was there before, if any). DATA_LOSS: the answer contradicts what the cache knows, so the

@@ -66,6 +66,38 @@ void PageCacheShard::Publish(PageNo page, PageRef image, Lsn vdl, Lsn horizon) {
   Evict(vdl);
 }
 
+bool PageCacheShard::IsNewest(PageNo page, Lsn read_point) const {
+  if (changes_) return changes_->IsUnchangedSince(page, read_point);
+  return read_point >= max_evicted_head_;
+}
+
+PageRef PageCacheShard::NoteChange(PageNo page, Lsn lsn) {
+  std::lock_guard lock(mutex_);
+  changes_->Note(page, lsn);
+  const auto entry = pages_.find(page);
+  if (entry == pages_.end() || !entry->second.back()->is_head) return nullptr;
+  return entry->second.back()->image;
+}
+
+void PageCacheShard::EndHead(PageNo page, Lsn lsn) {
+  std::lock_guard lock(mutex_);
+  const auto entry = pages_.find(page);
+  if (entry == pages_.end() || !entry->second.back()->is_head) return;
+  entry->second.back()->is_head = false;
+  entry->second.back()->known_through = Lsn(lsn.value() - 1);
+}
+
+void PageCacheShard::Missed(Lsn known_through, Lsn missed_through) {
+  std::lock_guard lock(mutex_);
+  changes_->Reset(missed_through);
+  for (auto& [page, versions] : pages_) {
+    Version& newest = *versions.back();
+    if (!newest.is_head) continue;
+    newest.is_head = false;
+    newest.known_through = known_through;
+  }
+}
+
 absl::StatusOr<PageRef> PageCacheShard::InsertRead(PageNo page, PageRef image, Lsn read_point,
                                                    Lsn vdl) {
   SEXTANT_CHECK(image->lsn <= read_point);
@@ -82,7 +114,7 @@ absl::StatusOr<PageRef> PageCacheShard::InsertRead(PageNo page, PageRef image, L
     }
   }
   const bool is_newest = versions.empty() || versions.back()->image->lsn <= image->lsn;
-  const bool is_head = is_newest && read_point >= max_evicted_head_;
+  const bool is_head = is_newest && IsNewest(page, read_point);
   if (known != versions.end() && (*known)->image->lsn == image->lsn) {
     const auto version = *known;
     version->known_through = std::max(version->known_through, is_head ? kForEver : read_point);

@@ -8,21 +8,31 @@
 #include <cstdint>
 #include <list>
 #include <mutex>
+#include <optional>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/inlined_vector.h"
 #include "absl/status/statusor.h"
 #include "compute-node/cache/page_cache.h"
+#include "compute-node/replica/change_index.h"
 
 namespace sextant::compute {
 
 class PageCacheShard {
  public:
-  explicit PageCacheShard(uint64_t max_bytes) : max_bytes_(max_bytes) {}
+  PageCacheShard(uint64_t max_bytes, size_t remembered_changes) : max_bytes_(max_bytes) {
+    if (remembered_changes > 0) changes_.emplace(remembered_changes);
+  }
 
   PageRef Get(PageNo page, Lsn at);
   PageRef Head(PageNo page) const;
   void Publish(PageNo page, PageRef image, Lsn vdl, Lsn horizon);
+  // The page changes at `lsn`: what is fetched as of less is not its head. The head, if it is
+  // cached.
+  PageRef NoteChange(PageNo page, Lsn lsn);
+  // The head, if it is still cached, holds below `lsn` only.
+  void EndHead(PageNo page, Lsn lsn);
+  void Missed(Lsn known_through, Lsn missed_through);
   absl::StatusOr<PageRef> InsertRead(PageNo page, PageRef image, Lsn read_point, Lsn vdl);
   void AddTo(PageCacheCounters* counters) const;
 
@@ -46,6 +56,9 @@ class PageCacheShard {
   void Erase(List::iterator version);
   void DropUnreachable(PageNo page, Lsn vdl, Lsn horizon);
   void Evict(Lsn vdl);
+  // Whether what was read at `read_point` is known to be the page's newest version, unless a newer
+  // one is cached.
+  bool IsNewest(PageNo page, Lsn read_point) const;
 
   const uint64_t max_bytes_;
   mutable std::mutex mutex_;
@@ -58,6 +71,9 @@ class PageCacheShard {
   // all before the reader inserts what it fetched. That version's LSN is above R, so a read at R
   // may become a head only when nothing above R was ever evicted.
   Lsn max_evicted_head_;
+  // At a reader, what the same question is answered with: redo passes by whether or not its page is
+  // cached.
+  std::optional<ChangeIndex> changes_;
   uint64_t hits_ = 0;
   uint64_t misses_ = 0;
   uint64_t evictions_ = 0;

@@ -59,15 +59,15 @@ absl::StatusOr<Lsn> CommitTimes::AtTime(int64_t time_us) const {
   return std::prev(later)->vdl;
 }
 
-std::vector<DurableStep> CommitTimes::Steps(Lsn after, size_t max_steps) const {
+std::vector<DurableStep> CommitTimes::Steps(Lsn after, Lsn through) const {
   std::vector<DurableStep> steps;
-  for (auto it = Above(after); it != commits_.end(); ++it) {
-    if (!steps.empty() && steps.back().time_us == it->time_us) {
+  for (auto it = Above(after); it != commits_.end() && it->vdl <= through; ++it) {
+    const bool is_same = !steps.empty() && steps.back().time_us == it->time_us;
+    if (is_same) {
       steps.back().vdl = it->vdl;
-      continue;
+    } else {
+      steps.push_back(*it);
     }
-    if (steps.size() == max_steps) break;
-    steps.push_back(*it);
   }
   return steps;
 }

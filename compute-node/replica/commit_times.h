@@ -6,6 +6,7 @@
 // it is not known where its commits lay.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -31,6 +32,7 @@ class CommitTimes {
   bool is_empty() const { return commits_.empty(); }
   Lsn oldest() const { return commits_.front().vdl; }
   Lsn newest() const { return commits_.back().vdl; }
+  int64_t oldest_time_us() const { return commits_.front().time_us; }
   int64_t newest_time_us() const { return commits_.back().time_us; }
   size_t size() const { return commits_.size(); }
 
@@ -40,8 +42,13 @@ class CommitTimes {
   // The newest commit that was durable at `time_us`. OUT_OF_RANGE: too old.
   absl::StatusOr<Lsn> AtTime(int64_t time_us) const;
 
-  // What lies above `after`, commits of one time as one step, at most `max_steps`.
-  std::vector<protocol::DurableStep> Steps(Lsn after, size_t max_steps) const;
+  // The newest `most`, one by one.
+  std::vector<protocol::DurableStep> Newest(size_t most) const {
+    const auto left = static_cast<ptrdiff_t>(commits_.size() - std::min(most, commits_.size()));
+    return {commits_.begin() + left, commits_.end()};
+  }
+  // What lies in (after, through], commits of one time as one step.
+  std::vector<protocol::DurableStep> Steps(Lsn after, Lsn through) const;
 
  private:
   using Commits = std::deque<protocol::DurableStep>;

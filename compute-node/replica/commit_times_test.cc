@@ -58,13 +58,13 @@ TEST_F(CommitTimesTest, AClockThatIsSetBackDoesNotTurnTimeBack) {
 }
 
 TEST_F(CommitTimesTest, CommitsOfOneTimeAreOneStep) {
-  const auto steps = times_.Steps(Lsn(100), 10);
+  const auto steps = times_.Steps(Lsn(100), Lsn(110));
   ASSERT_EQ(steps.size(), 2u);
   EXPECT_EQ(steps[0], (protocol::DurableStep{Lsn(107), 2000}));
   EXPECT_EQ(steps[1], (protocol::DurableStep{Lsn(110), 3000}));
-  ASSERT_EQ(times_.Steps(Lsn(100), 1).size(), 1u);
-  EXPECT_EQ(times_.Steps(Lsn(100), 1)[0].vdl, Lsn(107));
-  EXPECT_TRUE(times_.Steps(Lsn(110), 10).empty());
+  ASSERT_EQ(times_.Steps(Lsn(100), Lsn(103)).size(), 1u);
+  EXPECT_EQ(times_.Steps(Lsn(100), Lsn(103))[0].vdl, Lsn(103));
+  EXPECT_TRUE(times_.Steps(Lsn(110), Lsn(200)).empty());
 }
 
 TEST(CommitTimes, IsBounded) {

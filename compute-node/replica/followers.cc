@@ -58,7 +58,7 @@ void Followers::Sent(FollowerId id) {
   }
 }
 
-void Followers::Remove(FollowerId id, Instant now) {
+void Followers::Remove(FollowerId id) {
   const auto stream = streams_.find(id);
   if (stream == streams_.end()) return;
   Reader& reader = readers_[stream->second.node];
@@ -67,6 +67,7 @@ void Followers::Remove(FollowerId id, Instant now) {
 }
 
 bool Followers::MustJump(const Stream& stream, const RedoFeedState& feed) const {
+  if (!stream.is_started && stream.cursor == Lsn()) return true;  // it has nothing
   if (stream.cursor < feed.begin || stream.cursor > feed.head) return true;
   return stream.too_large && *stream.too_large <= feed.vdl;
 }
@@ -90,9 +91,12 @@ std::optional<Followers::Plan> Followers::Next(FollowerId id, const RedoFeedStat
   return std::nullopt;
 }
 
-Lsn Followers::Send(FollowerId id, const Plan& plan, Lsn through, std::optional<Lsn> too_large,
-                    const RedoFeedState& feed, Instant now) {
-  Stream& stream = streams_.at(id);
+std::optional<Lsn> Followers::Send(FollowerId id, const Plan& plan, Lsn through,
+                                   std::optional<Lsn> too_large, const RedoFeedState& feed,
+                                   Instant now) {
+  const auto found = streams_.find(id);
+  if (found == streams_.end()) return std::nullopt;
+  Stream& stream = found->second;
   SEXTANT_CHECK(!stream.is_sending && through >= plan.after && through <= feed.head);
   stream.is_started = true;
   stream.is_sending = true;
@@ -138,7 +142,7 @@ std::vector<std::string> Followers::Expire(Instant now) {
   return freed;
 }
 
-std::vector<FollowerStatus> Followers::Status(Instant now) const {
+std::vector<FollowerStatus> Followers::Status(Lsn ring_begin, Instant now) const {
   std::vector<FollowerStatus> all;
   for (const auto& [node, reader] : readers_) {
     FollowerStatus status{.node = node,
@@ -149,6 +153,7 @@ std::vector<FollowerStatus> Followers::Status(Instant now) const {
                           .silent_for = now - reader.heard_at};
     if (reader.stream) {
       const Stream& stream = streams_.at(*reader.stream);
+      status.is_behind = stream.cursor < ring_begin;
       status.sent = stream.cursor;
       status.announced = stream.announced;
       status.jumps = stream.jumps;

@@ -41,8 +41,9 @@ struct RedoFeedState {
 struct FollowerStatus {
   std::string node;
   bool is_connected = false;
-  Lsn sent, announced;  // redo, VDL
-  Lsn published;        // as it said last
+  bool is_behind = false;  // what it needs next fell out of the ring: it will jump
+  Lsn sent, announced;     // redo, VDL
+  Lsn published;           // as it said last
   Lsn lowest_read_point;
   bool is_holding = false;
   absl::Duration silent_for;
@@ -66,9 +67,9 @@ class Followers {
   void Progressed(FollowerId id, const protocol::FollowProgress& progress, Instant now);
   // The last message has left: it may be given another.
   void Sent(FollowerId id);
-  void Remove(FollowerId id, Instant now);
+  void Remove(FollowerId id);
 
-  // What to send next; nullopt: nothing now. In between no other input of this follower.
+  // What to send next; nullopt: nothing now.
   struct Plan {
     bool starts = false;
     bool is_jump = false;
@@ -77,11 +78,12 @@ class Followers {
     Lsn notified;  // the last VDL announced
   };
   std::optional<Plan> Next(FollowerId id, const RedoFeedState& feed, Instant now);
-  // The plan is carried out, with redo through `through` (a commit LSN, or plan.after).
-  // `too_large`: the commit LSN of a mini-transaction that comes next and cannot be sent at all:
-  // the follower will jump over it. Returns the VDL to announce.
-  Lsn Send(FollowerId id, const Plan& plan, Lsn through, std::optional<Lsn> too_large,
-           const RedoFeedState& feed, Instant now);
+  // The plan, made of the same `feed`, is carried out with redo through `through` (a commit LSN, or
+  // plan.after). `too_large`: the commit LSN of a mini-transaction that comes next and cannot be
+  // sent at all: the follower will jump over it. Returns the VDL to announce; nullopt: the follower
+  // has gone meanwhile.
+  std::optional<Lsn> Send(FollowerId id, const Plan& plan, Lsn through,
+                          std::optional<Lsn> too_large, const RedoFeedState& feed, Instant now);
 
   // Those that may be given a message.
   std::vector<FollowerId> Idle() const;
@@ -91,7 +93,8 @@ class Followers {
   // Frees what silent readers hold, and returns their names.
   std::vector<std::string> Expire(Instant now);
 
-  std::vector<FollowerStatus> Status(Instant now) const;
+  // `ring_begin`: as in RedoFeedState.
+  std::vector<FollowerStatus> Status(Lsn ring_begin, Instant now) const;
 
  private:
   struct Stream {

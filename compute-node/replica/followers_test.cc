@@ -22,7 +22,7 @@ class FollowersTest : public ::testing::Test {
   Lsn SendAll(FollowerId id, const RedoFeedState& feed) {
     const auto plan = followers_.Next(id, feed, now_);
     EXPECT_TRUE(plan.has_value());
-    const Lsn announced = followers_.Send(id, *plan, feed.head, std::nullopt, feed, now_);
+    const Lsn announced = *followers_.Send(id, *plan, feed.head, std::nullopt, feed, now_);
     followers_.Sent(id);
     return announced;
   }
@@ -47,13 +47,24 @@ TEST_F(FollowersTest, OneThatFellOutOfTheRingJumpsToVdl) {
   EXPECT_TRUE(followers_.Next(fresh, Feed(10, 20, 30), now_)->is_jump);
   const FollowerId slow = Add("reader-2", 15);
   SendAll(slow, Feed(10, 20, 30));
+  EXPECT_FALSE(followers_.Status(Lsn(30), now_)[1].is_behind);
+  EXPECT_TRUE(followers_.Status(Lsn(31), now_)[1].is_behind);
   const auto plan = followers_.Next(slow, Feed(31, 40, 50), now_);
   ASSERT_TRUE(plan);
   EXPECT_TRUE(plan->is_jump);
   EXPECT_EQ(plan->after, Lsn(40));
   EXPECT_EQ(plan->notified, Lsn(40));
   followers_.Send(slow, *plan, Lsn(50), std::nullopt, Feed(31, 40, 50), now_);
-  EXPECT_EQ(followers_.Status(now_)[1].jumps, 1u);
+  EXPECT_EQ(followers_.Status(Lsn(31), now_)[1].jumps, 1u);
+}
+
+TEST_F(FollowersTest, OneThatHasNothingJumpsAlsoInAnEmptyVolume) {
+  const FollowerId id = Add("reader-1", 0);
+  EXPECT_TRUE(followers_.Next(id, Feed(0, 0, 0), now_)->is_jump);
+  SendAll(id, Feed(0, 0, 0));
+  const auto plan = followers_.Next(id, Feed(0, 0, 5), now_);
+  ASSERT_TRUE(plan);
+  EXPECT_FALSE(plan->is_jump);
 }
 
 TEST_F(FollowersTest, OneMessageIsInFlightAndNothingQueues) {
@@ -110,7 +121,7 @@ TEST_F(FollowersTest, ReadPointsHoldUntilTheReaderIsSilent) {
   EXPECT_EQ(followers_.LowestHold(), Lsn(12));
   followers_.Progressed(a, {Lsn(19), Lsn(20)}, now_);
   EXPECT_EQ(followers_.LowestHold(), Lsn(15));
-  followers_.Remove(b, now_);  // a lost connection alone frees nothing
+  followers_.Remove(b);  // a lost connection alone frees nothing
   EXPECT_EQ(followers_.LowestHold(), Lsn(15));
   now_ = now_ + absl::Seconds(20);
   followers_.Progressed(a, {Lsn(19), Lsn(20)}, now_);
@@ -131,7 +142,7 @@ TEST_F(FollowersTest, ANewStreamOfAReaderTakesTheOldOnesPlace) {
                                     Feed(10, 20, 30), now_);
   ASSERT_TRUE(added.ok());
   EXPECT_EQ(*added, old);
-  followers_.Remove(old, now_);  // late
+  followers_.Remove(old);  // late
   EXPECT_TRUE(followers_.Next(id, Feed(10, 20, 30), now_));
   EXPECT_EQ(followers_.LowestHold(), Lsn(20));
 }

@@ -2,6 +2,7 @@
 #include "compute-node/replica/replica.h"
 
 #include <algorithm>
+#include <functional>
 #include <utility>
 
 #include "common/base/check.h"
@@ -117,8 +118,13 @@ absl::Status Replica::CheckStart(const FollowStart& start) const {
                                               " has been succeeded: epoch ", epoch_,
                                               " was followed already"));
   }
-  const bool fits =
-      start.is_jump ? start.after >= published() : is_open() && start.after == published();
+  bool fits = start.is_jump ? start.after >= published() : is_open() && start.after == published();
+  if (start.is_jump) {
+    const bool is_ascending =
+        std::ranges::adjacent_find(start.history, std::greater_equal<>(),
+                                   &protocol::DurableStep::vdl) == start.history.end();
+    fits &= is_ascending && !start.history.empty() && start.history.back().vdl == start.after;
+  }
   if (fits) return absl::OkStatus();
   return absl::InvalidArgumentError(
       Text("the redo stream begins at lsn ", start.after, ", this reader is at lsn ", published()));
@@ -163,10 +169,14 @@ void Replica::TakeStart(const FollowStart& start, Step* step) {
   if (!start.is_jump) return;
   if (!is_first) ++counters_.jumps;
   step->is_jump = true;
-  step->steps.push_back({start.after, start.time_us});
+  step->jumped_to = start.after;
+  step->steps.push_back(start.history.back());
   tails_ = start.tails;
   published_.AdvanceTo(start.after);
-  times_.Begin(start.after, start.time_us);
+  times_.Begin(start.history.front().vdl, start.history.front().time_us);
+  for (size_t i = 1; i < start.history.size(); ++i) {
+    times_.Committed(start.history[i].vdl, start.history[i].time_us);
+  }
 }
 
 void Replica::TakeDurable(const FollowDurable& durable, Step* step) {

@@ -42,10 +42,10 @@ class Replica {
 
   // What a message leads to, in this order.
   struct Step {
-    // Pages changed that are not in `apply`: what is cached is known through `published_before`
-    // only.
+    // Pages changed in (published_before, jumped_to] without a word: what is cached is known
+    // through `published_before` only.
     bool is_jump = false;
-    Lsn published_before;
+    Lsn published_before, jumped_to;
     std::vector<std::shared_ptr<const protocol::RedoMtr>> apply;
     // Then this VDL is published: the same as before, or higher.
     Lsn publish;

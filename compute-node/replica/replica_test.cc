@@ -25,8 +25,8 @@ class ReplicaTest : public ::testing::Test {
     message.start = FollowStart{.epoch = VolumeEpoch(epoch),
                                 .is_jump = true,
                                 .after = Lsn(vdl),
-                                .time_us = 1000,
-                                .tails = std::vector<Lsn>(groups, Lsn(vdl))};
+                                .tails = std::vector<Lsn>(groups, Lsn(vdl)),
+                                .history = {{Lsn(vdl), 1000}}};
     message.shape = Shape(groups);
     return message;
   }
@@ -159,6 +159,23 @@ TEST_F(ReplicaTest, AnOlderWriterIsLeftAndVdlNeverFalls) {
   EXPECT_EQ(Refusal(Jump(3, 99)), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(replica_.published(), Lsn(100));
   EXPECT_EQ(replica_.epoch(), VolumeEpoch(3));
+}
+
+TEST_F(ReplicaTest, AJumpBringsTheNewestCommits) {
+  Open();
+  FollowMessage jump = Jump(3, 200);
+  jump.start->history = {{Lsn(150), 10}, {Lsn(180), 20}, {Lsn(200), 30}};
+  Take(jump);
+  EXPECT_EQ(*replica_.times().AtLsn(Lsn(190)), Lsn(180));
+  EXPECT_EQ(*replica_.times().AtTime(15), Lsn(150));
+  jump = Jump(3, 300);
+  for (const std::vector<protocol::DurableStep>& history :
+       {std::vector<protocol::DurableStep>{},
+        {{Lsn(250), 1}, {Lsn(299), 2}},
+        {{Lsn(250), 1}, {Lsn(250), 2}, {Lsn(300), 3}}}) {
+    jump.start->history = history;
+    EXPECT_EQ(Refusal(jump), absl::StatusCode::kInvalidArgument);
+  }
 }
 
 TEST_F(ReplicaTest, AJumpForgetsWhichCommitsThereWere) {

@@ -58,6 +58,17 @@ void AddWriterFlags(CLI::App* app, ComputeFlags* flags) {
                   "Has segments keep their log for a member that is away so long; one that returns "
                   "later may be rebuilt from pages.")
       ->check(CLI::PositiveNumber);
+  app->add_option("--reader-hold-s", flags->reader_hold_s,
+                  "Keeps what a reader reads until nothing was heard of it for so long, and after "
+                  "an opening so long for readers that have yet to come back.")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
+  app->add_option("--retain-s", flags->retain_s,
+                  "Keeps the volume as it was so long ago, to be read as of then.")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
+  rpc::AddByteSize(app, "--redo-ring", &flags->volume.redo_ring_bytes,
+                   "Keeps so much recent redo in memory; a reader further behind jumps.");
   rpc::AddByteSize(app, "--max-peer-queue", &flags->max_peer_queue_bytes,
                    "Drops the stream to a storage node when so much waits to be sent.");
 }
@@ -67,9 +78,9 @@ void AddWriterFlags(CLI::App* app, ComputeFlags* flags) {
 void AddComputeFlags(CLI::App* app, ComputeFlags* flags) {
   rpc::AddCommonFlags(app, &flags->common);
   app->add_option("--node-name", flags->node, "Names this node.")->capture_default_str();
-  app->add_option("--role", flags->role, "Sets what this node does: writer.")
+  app->add_option("--role", flags->role, "Sets what this node does: writer, or reader.")
       ->capture_default_str()
-      ->check(CLI::IsMember({"writer"}));
+      ->check(CLI::IsMember({"writer", "reader"}));
   app->add_option("--storage-node", flags->storage_node_texts,
                   "Names a storage node, NAME@ZONE=HOST:PORT; six times, two in each of three "
                   "zones.")
@@ -134,6 +145,8 @@ absl::Status CheckComputeFlags(ComputeFlags* flags) {
   }
   flags->volume.writer.heartbeat_interval = absl::Milliseconds(flags->heartbeat_interval_ms);
   flags->volume.writer.max_member_absence = absl::Seconds(flags->max_member_absence_s);
+  flags->volume.followers.hold = absl::Seconds(flags->reader_hold_s);
+  flags->volume.retain = absl::Seconds(flags->retain_s);
   return absl::OkStatus();
 }
 

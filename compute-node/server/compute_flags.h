@@ -37,6 +37,8 @@ struct ComputeFlags {
   int drain_timeout_ms = 5'000;
   int heartbeat_interval_ms = 200;
   int max_member_absence_s = 600;
+  int reader_hold_s = 30;
+  int retain_s = 60;
   uint64_t max_peer_queue_bytes = 64ull << 20;
   int sql_threads = 0;
   size_t sql_max_sessions = 1024;

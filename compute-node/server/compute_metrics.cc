@@ -48,7 +48,9 @@ ComputeLatencies::ComputeLatencies(prometheus::Registry* registry)
                             "From append to durable on a write quorum")),
       page_read_(MakeHistogram(registry, "sextant_page_read_latency_seconds",
                                "Page reads from segments, retries included")),
-      growth_(MakeHistogram(registry, "sextant_growth_seconds",
-                            "Adding protection groups, one step")) {}
+      growth_(
+          MakeHistogram(registry, "sextant_growth_seconds", "Adding protection groups, one step")),
+      lag_(MakeHistogram(registry, "sextant_replica_lag_seconds",
+                         "On a reader, from a commit's becoming durable to its being visible")) {}
 
 }  // namespace sextant::server

@@ -20,19 +20,24 @@ prometheus::MetricFamily Gauge(std::string name, std::string help, uint64_t valu
 prometheus::MetricFamily Total(std::string name, std::string help, uint64_t value);
 
 // sextant_commit_latency_seconds: append to durable. sextant_page_read_latency_seconds: a page from
-// a segment. sextant_growth_seconds: adding protection groups, one step. They outlive roles, so
-// that a node's history goes on when its role changes. Thread-safe.
+// a segment. sextant_growth_seconds: adding protection groups, one step.
+// sextant_replica_lag_seconds: commit to visible. They outlive roles, so that a node's history goes
+// on when its role changes. Thread-safe.
 class ComputeLatencies {
  public:
   explicit ComputeLatencies(prometheus::Registry* registry);
   void ObserveCommit(absl::Duration took) { commit_->Observe(absl::ToDoubleSeconds(took)); }
   void ObservePageRead(absl::Duration took) { page_read_->Observe(absl::ToDoubleSeconds(took)); }
   void ObserveGrowth(absl::Duration took) { growth_->Observe(absl::ToDoubleSeconds(took)); }
+  void ObserveLag(absl::Duration lag, uint64_t commits) {
+    for (; commits > 0; --commits) lag_->Observe(absl::ToDoubleSeconds(lag));
+  }
 
  private:
   prometheus::Histogram* const commit_;
   prometheus::Histogram* const page_read_;
   prometheus::Histogram* const growth_;
+  prometheus::Histogram* const lag_;
 };
 
 }  // namespace sextant::server

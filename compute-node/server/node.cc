@@ -39,14 +39,15 @@ Node::Node(ComputeFlags flags)
       registry_(std::make_shared<prometheus::Registry>()),
       latencies_(registry_.get()),
       compute_service_(this),
-      context_{flags_, *this, sql_service_, volume_service_, latencies_},
+      context_{flags_, *this, sql_service_, volume_service_, redo_service_, latencies_},
       kind_(RoleNamed(flags_.role).value_or(RoleKind::kWriter)) {}
 
 Node::~Node() { Stop().IgnoreError(); }
 
 absl::Status Node::Start() {
   ASSIGN_OR_RETURN(server_, rpc::Server::Start(flags_.common.server,
-                                               {&compute_service_, &volume_service_, &sql_service_},
+                                               {&compute_service_, &volume_service_, &sql_service_,
+                                                &redo_service_},
                                                registry_, {std::make_shared<Metrics>(this)}));
   spdlog::info("compute node listens{}",
                rpc::Fields("listen", server_->address(), "metrics", server_->metrics_address()));

@@ -4,12 +4,14 @@
 #include <utility>
 
 #include "common/base/text.h"
+#include "compute-node/server/reader_role.h"
 #include "compute-node/server/writer_role.h"
 
 namespace sextant::server {
 namespace {
 
-constexpr std::pair<RoleKind, const char*> kRoles[] = {{RoleKind::kWriter, "writer"}};
+constexpr std::pair<RoleKind, const char*> kRoles[] = {{RoleKind::kWriter, "writer"},
+                                                       {RoleKind::kReader, "reader"}};
 
 absl::Status OnlyTheWriter(RoleKind kind) {
   return absl::FailedPreconditionError(
@@ -43,6 +45,8 @@ absl::StatusOr<std::unique_ptr<Role>> MakeRole(RoleKind kind, const RoleContext&
   switch (kind) {
     case RoleKind::kWriter:
       return std::make_unique<WriterRole>(context);
+    case RoleKind::kReader:
+      return std::make_unique<ReaderRole>(context);
   }
   return absl::InvalidArgumentError("no such role");
 }

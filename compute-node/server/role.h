@@ -16,14 +16,15 @@
 #include "absl/status/statusor.h"
 #include "compute-node/server/compute_flags.h"
 #include "compute-node/server/compute_metrics.h"
+#include "compute-node/server/redo_service.h"
 #include "compute-node/server/sql_service.h"
 #include "compute-node/server/volume_service.h"
 #include "sextant/v1/compute.pb.h"
 
 namespace sextant::server {
 
-enum class RoleKind { kWriter };
-const char* RoleName(RoleKind kind);                         // "writer"
+enum class RoleKind { kWriter, kReader };
+const char* RoleName(RoleKind kind);                         // "writer", "reader"
 std::optional<RoleKind> RoleNamed(const std::string& name);  // nullopt: none is called that
 
 // What a role may ask of its process. All methods from any thread, none blocks.
@@ -47,6 +48,7 @@ struct RoleContext {
   RoleHost& host;
   SqlService& sql;
   VolumeService& volume;
+  RedoService& redo;
   ComputeLatencies& latencies;
 };
 

@@ -18,6 +18,8 @@ class VolumeService final : public v1::VolumeService::CallbackService {
   // `backend` lives until AwaitUnused has returned. Until Attach, and after Detach, every call is
   // refused.
   void Attach(VolumeBackend* backend) { backend_.Attach(backend); }
+  // While nothing is attached, calls are refused with `why`.
+  void Refuse(const absl::Status& why) { backend_.Detach(why); }
   // Refuses new calls with `why`; ends tails and pipelines with it, the latter when what they took
   // is answered. Other calls end when the volume answers them.
   void Detach(VolumeBackend* backend, const absl::Status& why);

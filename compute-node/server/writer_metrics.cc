@@ -2,6 +2,7 @@
 #include <string>
 
 #include "compute-node/server/compute_metrics.h"
+#include "compute-node/server/page_metrics.h"
 #include "compute-node/server/writer_report.h"
 
 namespace sextant::server {
@@ -30,15 +31,27 @@ MetricFamily MemberLag(const compute::VolumeStatus& status) {
   return family;
 }
 
+MetricFamily ReaderLsns(const compute::VolumeStatus& status) {
+  MetricFamily family{"sextant_reader_published_lsn",
+                      "VDL that a connected reader shows, as it said last",
+                      MetricType::Gauge,
+                      {}};
+  for (const compute::FollowerStatus& reader : status.readers) {
+    if (!reader.is_connected) continue;
+    family.metric.push_back(MetricValue(MetricType::Gauge,
+                                        static_cast<double>(reader.published.value()),
+                                        {{"reader", reader.node}}));
+  }
+  return family;
+}
+
 }  // namespace
 
 std::vector<MetricFamily> WriterMetrics(const compute::WriterVolume& volume) {
   const compute::VolumeStatus status = volume.status();
   const compute::WriterProgress& p = status.progress;
   const compute::WriterCounters& c = status.counters;
-  const compute::PageCacheCounters cache = volume.cache_counters();
-  const compute::PageFetcherCounters fetch = volume.fetch_counters();
-  return {
+  std::vector<MetricFamily> families = {
       Gauge("sextant_volume_is_open", "1 when the volume takes commits",
             status.phase == compute::VolumePhase::kOpen),
       Gauge("sextant_volume_epoch", "Volume epoch of this writer", p.epoch.value()),
@@ -46,6 +59,7 @@ std::vector<MetricFamily> WriterMetrics(const compute::WriterVolume& volume) {
       Gauge("sextant_vcl_lsn", "Volume complete LSN", p.vcl.value()),
       Gauge("sextant_vdl_lsn", "Volume durable LSN", p.vdl.value()),
       Gauge("sextant_pgmrpl_lsn", "Lowest read point in use", p.pgmrpl.value()),
+      ReaderLsns(status),
       Gauge("sextant_volume_bytes", "Size of the volume, written or not",
             status.geometry.PageCount() * status.geometry.page_bytes),
       Gauge("sextant_protection_groups", "Protection groups of the volume",
@@ -69,18 +83,9 @@ std::vector<MetricFamily> WriterMetrics(const compute::WriterVolume& volume) {
       Total("sextant_proofs_total", "Replies that needed proof that this node is the writer",
             c.proofs),
       Total("sextant_proof_rounds_total", "Rounds of probes that gave it", c.proof_rounds),
-      Total("sextant_page_cache_hits_total", "Page reads answered by the cache", cache.hits),
-      Total("sextant_page_cache_misses_total", "Page reads that were not", cache.misses),
-      Total("sextant_page_cache_evictions_total", "Versions evicted", cache.evictions),
-      Gauge("sextant_page_cache_bytes", "Bytes of cached versions", cache.bytes),
-      Gauge("sextant_page_cache_versions", "Cached page versions", cache.versions),
-      Total("sextant_page_fetches_total", "Reads that went to segments", fetch.fetches),
-      Total("sextant_page_fetch_requests_total", "Requests they took", fetch.requests),
-      Total("sextant_page_fetch_hedges_total", "Second requests because the first was late",
-            fetch.hedges),
-      Total("sextant_page_fetch_hedge_wins_total", "Of those, answered first", fetch.hedge_wins),
-      Total("sextant_page_fetch_retries_total", "Requests after a member's error", fetch.retries),
   };
+  AddPageMetrics(volume.cache_counters(), volume.fetch_counters(), &families);
+  return families;
 }
 
 }  // namespace sextant::server

@@ -54,6 +54,8 @@ absl::Status WriterRole::Start() {
       volume_.get(), &tickets_,
       VolumeServiceOptions{.commit_timeout = absl::Milliseconds(context_.flags.commit_timeout_ms)});
   context_.volume.Attach(log_.get());
+  redo_ = std::make_unique<RedoBackend>(volume_.get());
+  context_.redo.Attach(redo_.get());
   volume_->Start([this](VolumePhase phase) { PhaseChanged(phase); });
   return absl::OkStatus();
 }
@@ -86,6 +88,7 @@ void WriterRole::Stop(const absl::Status& why) {
   }
   context_.sql.Detach(why);
   context_.volume.Detach(log_.get(), why);
+  context_.redo.Detach(redo_.get(), why);
   tickets_.Shutdown();
   if (volume_->phase() == VolumePhase::kOpen) {
     const absl::Status drained =
@@ -97,6 +100,7 @@ void WriterRole::Stop(const absl::Status& why) {
   volume_->Shutdown();
   context_.sql.AwaitUnused(kAnswerPatience);
   context_.volume.AwaitUnused(log_.get(), kAnswerPatience);
+  context_.redo.AwaitUnused(redo_.get(), kAnswerPatience);
   if (sql != nullptr) sql->Stop();
 }
 

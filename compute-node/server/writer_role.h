@@ -41,6 +41,7 @@ class WriterRole final : public Role {
   compute::WriteTicketQueue tickets_;
   std::unique_ptr<compute::WriterVolume> volume_;
   std::unique_ptr<VolumeBackend> log_;
+  std::unique_ptr<RedoBackend> redo_;
   std::mutex mutex_;  // of what follows
   std::unique_ptr<sql::SqlExecutor> sql_;
   bool is_stopping_ = false;

@@ -53,6 +53,13 @@ void AddPg(uint32_t pg, const compute::WriterProgress& writer, const volume::Mem
   }
 }
 
+const char* StateOf(const compute::FollowerStatus& reader) {
+  constexpr absl::Duration kSilence = absl::Seconds(3);
+  if (!reader.is_connected) return reader.is_holding ? "silent" : "gone";
+  if (reader.silent_for > kSilence) return "silent";
+  return reader.is_behind ? "behind" : "following";
+}
+
 }  // namespace
 
 void FillWriterStatus(const compute::VolumeStatus& status, v1::ComputeStatus* out) {
@@ -77,6 +84,15 @@ void FillWriterStatus(const compute::VolumeStatus& status, v1::ComputeStatus* ou
   out->set_batches(status.counters.batches);
   out->set_sends(status.counters.sends);
   out->set_sent_bytes(status.counters.sent_bytes);
+  for (const compute::FollowerStatus& reader : status.readers) {
+    v1::FollowerProgress* row = out->add_followers();
+    row->set_node(reader.node);
+    row->set_state(StateOf(reader));
+    row->set_published(reader.published.value());
+    row->set_read_point(reader.is_holding ? reader.lowest_read_point.value() : 0);
+    row->set_silent_seconds(absl::ToDoubleSeconds(reader.silent_for));
+  }
+  out->set_oldest_lsn(status.oldest.vdl.value());
   out->set_recovery_seconds(absl::ToDoubleSeconds(status.opening_time));
 }
 

@@ -191,7 +191,8 @@ TEST(CommitQueue, IsBounded) {
 }
 
 TEST(ReadPoints, TheLowestOpenPointHoldsPgmrpl) {
-  ReadPoints points(Lsn(10));
+  ReadPoints points(Lsn(10), Lsn(4));
+  EXPECT_EQ(points.pgmrpl(), Lsn(4));
   points.Open(Lsn(10));
   points.Open(Lsn(12));  // above VDL: the writer reads its own head
   points.Open(Lsn(12));

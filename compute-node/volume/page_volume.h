@@ -55,6 +55,12 @@ class PageVolume {
   // other open view by more than GC allows. OUT_OF_RANGE: snapshot too old, or above head().
   virtual absl::StatusOr<std::unique_ptr<ReadView>> OpenView(Lsn read_point) = 0;
 
+  // Time travel: the read point of the newest commit at or below `lsn`, or of the newest that was
+  // durable at `time` by the writer's clock; OpenView takes it from there. OUT_OF_RANGE: snapshot
+  // too old, and what the oldest is; or above what can be read here.
+  virtual absl::StatusOr<Lsn> AsOfLsn(Lsn lsn) const = 0;
+  virtual absl::StatusOr<Lsn> AsOfTime(absl::Time time) const = 0;
+
   // The page as of the view. Blocks on a miss: one round trip to one segment. A page never written
   // is zeros at Lsn{0}. OUT_OF_RANGE: beyond the volume's end. UNAVAILABLE: no complete segment
   // answers. DATA_LOSS: damaged everywhere it was looked for.

@@ -14,7 +14,9 @@ namespace sextant::compute {
 
 class ReadPoints {
  public:
-  explicit ReadPoints(Lsn vdl) : vdl_(vdl), pgmrpl_(vdl) {}
+  // `pgmrpl`: as an earlier writer left it. It stays there until a read point is closed or VDL
+  // rises.
+  ReadPoints(Lsn vdl, Lsn pgmrpl) : vdl_(vdl), pgmrpl_(pgmrpl) {}
 
   void Open(Lsn lsn);
   void Close(Lsn lsn);  // one that is open

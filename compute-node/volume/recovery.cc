@@ -322,12 +322,15 @@ void Recovery::BeginTruncate() {
 
 void Recovery::Open() {
   phase_ = Phase::kOpen;
+  Lsn pgmrpl;
+  for (const auto& [member, status] : fenced_statuses_) pgmrpl = std::max(pgmrpl, status.pgmrpl);
   result_ = RecoveredVolume{.descriptor = found_.descriptor,
                             .memberships = final_memberships_,
                             .epoch = epoch_,
                             .writer = writer_,
                             .truncations = final_truncations_,
                             .vdl = analysis_.vdl,
+                            .pgmrpl = std::min(pgmrpl, analysis_.vdl),
                             .next_lsn = final_truncations_.back().upper.Next(),
                             .lal = options_.lal,
                             .pg_tails = analysis_.at_vdl};

@@ -62,6 +62,7 @@ struct RecoveredVolume {
   WriterId writer;
   std::vector<volume::Truncation> truncations;  // whole list, this recovery's last
   Lsn vdl;                                      // VCL too: nothing lies above it
+  Lsn pgmrpl;                                   // the highest that a member was told; at most vdl
   Lsn next_lsn;                                 // first to allocate
   uint64_t lal = kDefaultLal;                   // that the truncation was made with
   std::vector<Lsn> pg_tails;                    // by PG: its last LSN at or below vdl

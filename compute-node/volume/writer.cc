@@ -42,7 +42,7 @@ Writer::Writer(RecoveredVolume volume, WriterOptions options)
       durability_(volume_.vdl, volume_.pg_tails),
       commits_(options.max_waits),
       guard_(volume_.epoch, volume_.memberships[kGuardPg.value()].Sets(), options.max_waits),
-      read_points_(volume_.vdl),
+      read_points_(volume_.vdl, volume_.pgmrpl),
       head_tails_(volume_.pg_tails),
       durable_tails_(volume_.pg_tails),
       head_(volume_.vdl) {

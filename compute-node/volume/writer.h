@@ -215,6 +215,8 @@ class Writer {
   // --- read points. Every open one holds PGMRPL at or below it.
   void OpenReadPoint(Lsn lsn);
   void CloseReadPoint(Lsn lsn);
+  // Below it pages may have been collected.
+  Lsn pgmrpl() const { return read_points_.pgmrpl(); }
 
   void Tick(Instant now);
   WriterOutput TakeOutput();

@@ -28,6 +28,7 @@ class WriterVolume::Effects {
   }
   void Perform(Opening::Duty duty) { duties_.push_back(std::move(duty)); }
   void AskForMembers(NodeIndex node, uint64_t connection) { asks_.push_back({node, connection}); }
+  void WakeFeed() { wakes_feed_ = true; }
   void Announce(VolumePhase phase) { phases_.push_back(phase); }
 
   // Sends first: others wait for them longest. The mutex is not held.
@@ -37,6 +38,7 @@ class WriterVolume::Effects {
     }
     for (const auto& [node, probe] : probes_) volume_.nodes_[node.value()]->peer->SendProbe(probe);
     RunReleases();
+    if (wakes_feed_) volume_.feed_.Wake();
     for (Opening::Duty& duty : duties_) volume_.Perform(std::move(duty));
     for (const WriterOutput::RaiseEpoch& raise : raises_) volume_.PerformRaise(raise);
     for (const WriterOutput::CreateSegment& create : creates_) volume_.PerformCreate(create);
@@ -76,6 +78,7 @@ class WriterVolume::Effects {
   std::vector<std::pair<PageVolume::DurableCallback, absl::Status>> answers_;
   std::vector<std::pair<NodeIndex, uint64_t>> asks_;
   std::vector<VolumePhase> phases_;
+  bool wakes_feed_ = false;
 };
 
 }  // namespace sextant::compute

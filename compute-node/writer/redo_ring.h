@@ -1,45 +1,53 @@
-// RedoRing: the newest mini-transactions of this writer, in memory, for those who tail the log.
+// RedoRing: the newest mini-transactions of this writer, in memory, for readers and for those who
+// tail the log.
 //
-// Bounded by bytes; what fell out is read back from segments (log_tail.h). Not thread-safe.
+// Bounded by bytes, but what is above VDL stays: a reader that jumps to VDL finds what follows.
+// What fell out is read back from segments (log_tail.h) or jumped over (replica/followers.h). Not
+// thread-safe.
 #pragma once
 
 #include <algorithm>
 #include <deque>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "common/log/lsn.h"
-#include "common/page/delta.h"
+#include "common/protocol/redo_messages.h"
 
 namespace sextant::compute {
 
-// A mini-transaction as it was appended: the i-th change has LSN first_lsn + i, the last is the
-// CPL.
-struct AppendedMtr {
-  Lsn prev_lsn;  // the last LSN before it
-  Lsn first_lsn;
-  Lsn commit_lsn;
-  std::vector<page::PageChange> changes;
-};
+using AppendedMtr = protocol::RedoMtr;
 
 class RedoRing {
  public:
   explicit RedoRing(uint64_t max_bytes) : max_bytes_(max_bytes) {}
 
-  void Push(AppendedMtr mtr) {
+  // Nothing is held, and what follows lies above `begin`.
+  void Reset(Lsn begin) {
+    mtrs_.clear();
+    bytes_ = 0;
+    begin_ = begin;
+  }
+
+  void Push(AppendedMtr mtr, Lsn vdl) {
     bytes_ += CostOf(mtr);
     mtrs_.push_back(std::make_shared<const AppendedMtr>(std::move(mtr)));
-    while (bytes_ > max_bytes_ && !mtrs_.empty()) {
+    while (bytes_ > max_bytes_ && mtrs_.front()->commit_lsn <= vdl) {
+      begin_ = mtrs_.front()->commit_lsn;
       bytes_ -= CostOf(*mtrs_.front());
       mtrs_.pop_front();
     }
   }
 
+  // Everything above it is held.
+  Lsn begin() const { return begin_; }
+
   // Mini-transactions above `after` with commit LSN at or below `through`, at least one if there is
   // one, then up to about `max_bytes`. False: the one that follows `after` is not held any more.
   bool Read(Lsn after, Lsn through, uint64_t max_bytes,
             std::vector<std::shared_ptr<const AppendedMtr>>* out) const {
-    if (mtrs_.empty() || mtrs_.front()->prev_lsn > after) return false;
+    if (after < begin_) return false;
     auto it = std::upper_bound(mtrs_.begin(), mtrs_.end(), after,
                                [](Lsn lsn, const auto& mtr) { return lsn < mtr->commit_lsn; });
     uint64_t bytes = 0;
@@ -60,6 +68,7 @@ class RedoRing {
   const uint64_t max_bytes_;
   std::deque<std::shared_ptr<const AppendedMtr>> mtrs_;
   uint64_t bytes_ = 0;
+  Lsn begin_;
 };
 
 }  // namespace sextant::compute

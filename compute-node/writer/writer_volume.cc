@@ -1,5 +1,5 @@
 // See writer_volume.h. Life cycle and the machines' duties; nodes are in writer_volume_nodes.cc,
-// pages in writer_volume_pages.cc.
+// pages in writer_volume_pages.cc, readers in writer_volume_readers.cc.
 #include "compute-node/writer/writer_volume.h"
 
 #include <future>
@@ -29,6 +29,10 @@ constexpr size_t kMaxNodes = 32;
 
 // Steps in which the grace read points follow VDL.
 constexpr int kGraceSteps = 4;
+
+// Encoded redo that readers may share, and how often idle ones are looked after.
+constexpr uint64_t kEncodedBytes = 4 << 20;
+constexpr absl::Duration kFeedIdle = absl::Milliseconds(100);
 
 // How often the log says what an opening waits for.
 constexpr absl::Duration kReportInterval = absl::Seconds(5);
@@ -113,7 +117,10 @@ WriterVolume::WriterVolume(WriterVolumeOptions options, volume::Membership membe
       fetcher_(PeersOf(peers), &timers_, options_.fetch, Random64()),
       reads_(&cache_, &fetcher_, this),
       opening_(std::make_unique<Opening>(MakeOpeningOptions(options_, membership_))),
-      ring_(options_.redo_ring_bytes) {
+      ring_(options_.redo_ring_bytes),
+      feed_(options_.feed_interval),
+      encoder_(kEncodedBytes),
+      followers_(options_.followers) {
   for (size_t i = 0; i < peers.size(); ++i) {
     nodes_.push_back(std::make_unique<Node>(options_.nodes[i], std::move(peers[i])));
   }
@@ -138,6 +145,7 @@ void WriterVolume::Start(std::function<void(VolumePhase)> on_phase) {
     Settle(&effects);
   }
   effects.Run();
+  feed_.Start(kFeedIdle, [this] { return FeedReaders(); });
   Tick();
 }
 
@@ -168,6 +176,7 @@ void WriterVolume::MoveReadPointGrace() {
   const Instant now = rpc::SteadyNow();
   if (now < next_grace_) return;
   next_grace_ = now + options_.read_point_grace / kGraceSteps;
+  MoveReadersHold(now);
   grace_.push_back(writer_->vdl());
   writer_->OpenReadPoint(grace_.back());
   if (grace_.size() <= kGraceSteps + 1) return;
@@ -197,7 +206,9 @@ void WriterVolume::Settle(Effects* effects) {
     (void)writer_acknowledge.Hit();
     effects->Release(waits_.Take(release.wait), std::move(release.status));
   }
+  NoteCommitTimes();
   vdl_.store(writer_->vdl().value(), std::memory_order_release);
+  if (has_readers_.load(std::memory_order_relaxed)) effects->WakeFeed();
   cache_.Advance(writer_->vdl(), LowestPoint());
   if (writer_->is_fenced() && phase_ == VolumePhase::kOpen) {
     error_ = absl::FailedPreconditionError(Text(
@@ -244,8 +255,14 @@ absl::Status WriterVolume::BecomeOpen(const RecoveredVolume& recovered) {
   }
   writer_ = std::make_unique<Writer>(recovered, options_.writer);
   pg_count_.store(writer_->geometry().pg_count, std::memory_order_release);
-  writer_->Tick(opened_at_);
+  opening_pgmrpl_ = recovered.pgmrpl;
+  // Nobody has read of a volume that was never written.
+  const bool has_been_read = recovered.vdl > Lsn();
+  readers_return_by_ = has_been_read ? opened_at_ + options_.followers.hold : opened_at_;
+  ring_.Reset(recovered.vdl);
+  times_.Begin(recovered.vdl, absl::ToUnixMicros(absl::Now()));
   MoveReadPointGrace();
+  writer_->Tick(opened_at_);
   head_.store(writer_->head().value(), std::memory_order_release);
   spdlog::info("volume is open{}",
                rpc::Fields("volume", FormatVolumeId(recovered.descriptor.volume), "epoch",
@@ -297,6 +314,8 @@ void WriterVolume::Shutdown() {
     if (std::exchange(is_shut_down_, true)) return;
     phase_.store(VolumePhase::kShutDown, std::memory_order_release);
   }
+  feed_.Stop();
+  EndReaders(absl::UnavailableError("this node is shutting down"));
   for (auto& node : nodes_) node->peer->Shutdown();
   timers_.Shutdown();
   reads_.Shutdown();
@@ -338,6 +357,8 @@ VolumeStatus WriterVolume::status() const {
     status.detail = status.progress.growth;
   }
   status.counters = writer_->counters();
+  status.readers = followers_.Status(ring_.begin(), rpc::SteadyNow());
+  status.oldest = {times_.oldest(), times_.oldest_time_us()};
   return status;
 }
 

@@ -14,6 +14,7 @@
 #pragma once
 
 #include <atomic>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -29,14 +30,17 @@
 #include "compute-node/net/page_fetcher.h"
 #include "compute-node/net/storage_peer.h"
 #include "compute-node/net/timer_queue.h"
+#include "compute-node/net/volume_reads.h"
+#include "compute-node/replica/commit_times.h"
+#include "compute-node/replica/followers.h"
 #include "compute-node/volume/page_volume.h"
+#include "compute-node/volume/wait_table.h"
 #include "compute-node/volume/writer.h"
 #include "compute-node/writer/growth_waits.h"
 #include "compute-node/writer/opening.h"
 #include "compute-node/writer/outbox.h"
+#include "compute-node/writer/redo_feed.h"
 #include "compute-node/writer/redo_ring.h"
-#include "compute-node/writer/volume_reads.h"
-#include "compute-node/writer/wait_table.h"
 
 namespace sextant::compute {
 
@@ -49,7 +53,15 @@ struct WriterVolumeOptions {
   Recovery::Options recovery;
   PageFetcher::Options fetch;
   uint64_t page_cache_bytes = 256ull << 20;
-  uint64_t redo_ring_bytes = 16ull << 20;
+  // Of recent redo in memory, for readers and those who tail the log.
+  uint64_t redo_ring_bytes = 64ull << 20;
+  // `followers.hold` is also how long readers have, after an opening, to come back to what they
+  // were reading.
+  Followers::Options followers;
+  // A reader is sent something at most this often.
+  absl::Duration feed_interval = absl::Milliseconds(1);
+  // For time travel: everything is kept as it was so long ago.
+  absl::Duration retain;
   absl::Duration tick = absl::Milliseconds(10);
   // A view may be opened this long after head() or vdl() returned its read point, at least.
   absl::Duration read_point_grace = absl::Seconds(1);
@@ -73,6 +85,8 @@ struct VolumeStatus {
   std::vector<volume::Membership> memberships;
   WriterProgress progress;
   WriterCounters counters;
+  std::vector<FollowerStatus> readers;
+  protocol::DurableStep oldest;  // that AsOfLsn and AsOfTime know
 };
 
 class WriterVolume final : public PageVolume, private ReadSource {
@@ -124,11 +138,23 @@ class WriterVolume final : public PageVolume, private ReadSource {
   absl::StatusOr<protocol::ReadLogReply> ReadLog(PgId pg, Lsn after, Lsn through,
                                                  uint64_t max_bytes);
 
+  // --- readers: the redo stream (replica/followers.h)
+  // `follower` is given messages until it is ended; FollowerSent asks for the next. Errors as
+  // CheckOpen and Followers::Add.
+  absl::StatusOr<FollowerId> Follow(const protocol::FollowHello& hello,
+                                    std::shared_ptr<RedoFollower> follower);
+  void FollowerProgressed(FollowerId id, const protocol::FollowProgress& progress);
+  void FollowerSent(FollowerId id);
+  // The reader's end is gone: no call reaches `follower` that has not begun already.
+  void StopFollowing(FollowerId id);
+
   // --- PageVolume
   volume::Geometry geometry() const override;
   Lsn head() const override { return Lsn(head_.load(std::memory_order_acquire)); }
   Lsn vdl() const override { return Lsn(vdl_.load(std::memory_order_acquire)); }
   absl::StatusOr<std::unique_ptr<ReadView>> OpenView(Lsn read_point) override;
+  absl::StatusOr<Lsn> AsOfLsn(Lsn lsn) const override;
+  absl::StatusOr<Lsn> AsOfTime(absl::Time time) const override;
   absl::StatusOr<PageRef> ReadPage(const ReadView& view, PageNo page) override;
   void Prefetch(const ReadView& view, const std::vector<PageNo>& pages) override;
   absl::Status CheckAppend(uint64_t bytes, const std::vector<PageNo>& pages) const override;
@@ -192,6 +218,17 @@ class WriterVolume final : public PageVolume, private ReadSource {
   // Only once open; without the mutex.
   volume::Geometry OpenGeometry() const;
 
+  // --- readers (writer_volume_readers.cc)
+  struct Outgoing;
+  bool FeedReaders();
+  std::vector<Outgoing> PlanFeed();
+  void Encode(Outgoing* out);
+  void FinishFeed(std::vector<Outgoing>* all);
+  RedoFeedState FeedState();
+  void NoteCommitTimes();
+  void MoveReadersHold(Instant now);
+  void EndReaders(const absl::Status& why);
+
   // --- reading and appending (writer_volume_pages.cc)
   absl::StatusOr<ReadGrant> BeginRead(PgId pg, Lsn at) override;
   void EndRead(const ReadGrant& grant) override;
@@ -234,6 +271,24 @@ class WriterVolume final : public PageVolume, private ReadSource {
   Instant opened_at_;
   WaitTable waits_;
   RedoRing ring_;
+  RedoFeed feed_;
+  MtrEncoder encoder_;  // of the feed's thread
+  std::atomic<bool> has_readers_{false};
+  Followers followers_;
+  struct Ending {
+    std::shared_ptr<RedoFollower> follower;
+    absl::Status why;
+  };
+  std::map<FollowerId, std::shared_ptr<RedoFollower>> readers_;
+  std::vector<Ending> endings_;  // for the feed's thread
+  uint64_t next_follower_ = 1;
+  std::vector<MembershipEpoch> shape_members_;  // by PG, at shape_version_
+  uint64_t shape_version_ = 0;
+  CommitTimes times_;
+  std::deque<Lsn> undurable_;        // commits above VDL
+  std::optional<Lsn> readers_hold_;  // open as a read point, for readers and for time travel
+  Instant readers_return_by_;        // what they held before this opening is kept so long
+  Lsn opening_pgmrpl_;
   // The newest LSN of every page written since this node opened the volume: what the base of a
   // write is held against. A page that is not here is as recovery left it.
   absl::flat_hash_map<PageNo, Lsn> written_;

@@ -58,9 +58,8 @@ absl::StatusOr<std::unique_ptr<ReadView>> WriterVolume::OpenView(Lsn read_point)
     return absl::OutOfRangeError(
         Text("read point ", read_point, " is above the last commit, ", writer_->head()));
   }
-  const Lsn lowest = grace_.empty() ? LowestPoint() : std::min(LowestPoint(), grace_.front());
-  if (read_point < lowest) {
-    return absl::OutOfRangeError(Text("snapshot too old: nothing below lsn ", lowest,
+  if (read_point < writer_->pgmrpl()) {
+    return absl::OutOfRangeError(Text("snapshot too old: nothing below lsn ", writer_->pgmrpl(),
                                       " is kept for readers, asked for ", read_point));
   }
   OpenPoint(read_point);
@@ -199,7 +198,9 @@ absl::StatusOr<Lsn> WriterVolume::AppendPrepared(PreparedAppend* append) {
       cache_.Publish(append->pages[i], std::move(append->images[i]));
     }
     head_.store(commit_lsn.value(), std::memory_order_release);
-    ring_.Push({prev_lsn, appended.first_lsn, commit_lsn, std::move(append->changes)});
+    ring_.Push({prev_lsn, appended.first_lsn, commit_lsn, std::move(append->changes)},
+               writer_->vdl());
+    undurable_.push_back(commit_lsn);
     Settle(&effects);
   }
   effects.Run();

@@ -40,6 +40,8 @@ class DamagedFilesTest : public ::testing::Test {
     setenv("SEXTANT_SCRUB_RATE", "256MiB", 1);
     setenv("SEXTANT_LOG_MEMTABLE", "512KiB", 1);
     setenv("SEXTANT_PAGE_MEMTABLE", "512KiB", 1);
+    setenv("SEXTANT_RETAIN_S", "0", 1);
+    setenv("SEXTANT_READER_HOLD_S", "0", 1);
     cluster_ = MakeProcessCluster(
         {.directory = Directory(), .segment_bytes = 64 << 20, .protection_groups = 1});
     ASSERT_OK(cluster_->Up());
@@ -60,9 +62,9 @@ class DamagedFilesTest : public ::testing::Test {
   }
   void TearDown() override {
     cluster_.reset();
-    for (const char* name :
-         {"SEXTANT_COLLECT_LOG", "SEXTANT_SCRUB_INTERVAL_S", "SEXTANT_SCRUB_RATE",
-          "SEXTANT_LOG_MEMTABLE", "SEXTANT_PAGE_MEMTABLE"}) {
+    for (const char* name : {"SEXTANT_COLLECT_LOG", "SEXTANT_SCRUB_INTERVAL_S",
+                             "SEXTANT_SCRUB_RATE", "SEXTANT_LOG_MEMTABLE", "SEXTANT_PAGE_MEMTABLE",
+                             "SEXTANT_RETAIN_S", "SEXTANT_READER_HOLD_S"}) {
       unsetenv(name);
     }
     if (HasFailure()) folder_.Keep();

@@ -28,6 +28,8 @@ class ReplacementTest : public ::testing::Test {
     setenv("SEXTANT_COLLECT_LOG", "64KiB", 1);
     setenv("SEXTANT_REPAIR_RATE", "4MiB", 1);
     setenv("SEXTANT_MAX_MEMBER_ABSENCE_S", "1", 1);
+    setenv("SEXTANT_RETAIN_S", "0", 1);
+    setenv("SEXTANT_READER_HOLD_S", "0", 1);
     ClusterOptions options{.directory = folder_.path() + "/cluster",
                            .segment_bytes = 64 << 20,
                            .protection_groups = 1};
@@ -45,7 +47,8 @@ class ReplacementTest : public ::testing::Test {
   void TearDown() override {
     cluster_.reset();
     for (const char* name :
-         {"SEXTANT_COLLECT_LOG", "SEXTANT_REPAIR_RATE", "SEXTANT_MAX_MEMBER_ABSENCE_S"}) {
+         {"SEXTANT_COLLECT_LOG", "SEXTANT_REPAIR_RATE", "SEXTANT_MAX_MEMBER_ABSENCE_S",
+          "SEXTANT_RETAIN_S", "SEXTANT_READER_HOLD_S"}) {
       unsetenv(name);
     }
     if (HasFailure()) folder_.Keep();

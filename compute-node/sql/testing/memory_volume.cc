@@ -56,6 +56,21 @@ void MemoryVolume::CloseView(Lsn read_point) {
   views_.erase(views_.find(read_point));
 }
 
+absl::StatusOr<Lsn> MemoryVolume::AsOfLsn(Lsn lsn) const {
+  std::lock_guard lock(mutex_);
+  if (lsn > vdl_) return absl::OutOfRangeError(Text("lsn ", lsn, " is not durable yet"));
+  if (!options_.keeps_versions && lsn < vdl_) {
+    return absl::OutOfRangeError(Text("snapshot too old: the oldest is lsn ", vdl_));
+  }
+  return *std::prev(commits_.upper_bound(lsn));
+}
+
+absl::StatusOr<Lsn> MemoryVolume::AsOfTime(absl::Time time) const {
+  const int64_t us = absl::ToUnixMicros(time);
+  if (us < 0) return absl::OutOfRangeError("snapshot too old: time begins in 1970");
+  return AsOfLsn(std::min(Lsn(static_cast<uint64_t>(us)), vdl()));
+}
+
 absl::StatusOr<compute::PageRef> MemoryVolume::ReadPage(const compute::ReadView& view,
                                                         PageNo page) {
   std::lock_guard lock(mutex_);
@@ -98,6 +113,7 @@ void MemoryVolume::CountRedo(const compute::PageWrite& write, Lsn lsn) {
 }
 
 void MemoryVolume::CollectBelowOldestView(Versions* versions) {
+  if (options_.keeps_versions) return;
   const Lsn floor = views_.empty() ? vdl_ : std::min(vdl_, *views_.begin());
   auto keep = versions->upper_bound(floor);
   if (keep != versions->begin()) versions->erase(versions->begin(), std::prev(keep));
@@ -122,6 +138,7 @@ absl::StatusOr<Lsn> MemoryVolume::Append(std::vector<compute::PageWrite> writes)
   }
   ++counters_.appends;
   const Lsn commit = head_;
+  commits_.insert(commit);
   if (is_automatic_) MoveVdl(std::move(lock), commit);
   return commit;
 }

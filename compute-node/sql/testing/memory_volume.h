@@ -22,6 +22,9 @@ struct MemoryVolumeOptions {
   uint32_t page_bytes = 4096;
   uint64_t pages = 16384;
   bool is_automatic = true;  // VDL follows head
+  // Versions are kept for ever, so that every commit can be read as of its LSN, or as of its time:
+  // the commit of LSN n is durable n microseconds after 1970.
+  bool keeps_versions = false;
 };
 
 class MemoryVolume : public compute::PageVolume {
@@ -35,6 +38,8 @@ class MemoryVolume : public compute::PageVolume {
   Lsn head() const override;
   Lsn vdl() const override;
   absl::StatusOr<std::unique_ptr<compute::ReadView>> OpenView(Lsn read_point) override;
+  absl::StatusOr<Lsn> AsOfLsn(Lsn lsn) const override;
+  absl::StatusOr<Lsn> AsOfTime(absl::Time time) const override;
   absl::StatusOr<compute::PageRef> ReadPage(const compute::ReadView& view, PageNo page) override;
   void Prefetch(const compute::ReadView& view, const std::vector<PageNo>& pages) override;
   absl::Status CheckAppend(uint64_t bytes, const std::vector<PageNo>& pages) const override;
@@ -87,6 +92,7 @@ class MemoryVolume : public compute::PageVolume {
   Lsn head_, vdl_;
   bool is_automatic_;
   std::map<PageNo, Versions> pages_;
+  std::set<Lsn> commits_{Lsn(0)};
   std::multiset<Lsn> views_;
   std::vector<Wait> waits_;
   bool are_proofs_held_ = false;

@@ -1,5 +1,5 @@
 // See volume_reads.h.
-#include "compute-node/writer/volume_reads.h"
+#include "compute-node/net/volume_reads.h"
 
 #include <future>
 #include <utility>

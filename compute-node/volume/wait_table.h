@@ -1,4 +1,4 @@
-// WaitTable: the callbacks behind the WaitTokens that the writer's machine parks. Not thread-safe.
+// WaitTable: the callbacks behind the WaitTokens that a volume parks. Not thread-safe.
 #pragma once
 
 #include <utility>
@@ -6,8 +6,8 @@
 
 #include "common/base/check.h"
 #include "common/base/instant.h"
+#include "compute-node/volume/commit_queue.h"
 #include "compute-node/volume/page_volume.h"
-#include "compute-node/volume/writer.h"
 
 namespace sextant::compute {
 

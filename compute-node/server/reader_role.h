@@ -1,0 +1,39 @@
+// ReaderRole: this node reads the volume that another one writes, and serves SQL over it.
+#pragma once
+
+#include <memory>
+#include <mutex>
+
+#include "compute-node/net/timer_queue.h"
+#include "compute-node/reader/reader_volume.h"
+#include "compute-node/server/role.h"
+#include "compute-node/sql/executor.h"
+#include "compute-node/writer/write_ticket.h"
+
+namespace sextant::server {
+
+class ReaderRole final : public Role {
+ public:
+  explicit ReaderRole(const RoleContext& context) : context_(context) {}
+
+  RoleKind kind() const override { return RoleKind::kReader; }
+  absl::Status Start() override;
+  void Stop(const absl::Status& why) override;
+  void FillStatus(v1::ComputeStatus* status) const override;
+  std::vector<prometheus::MetricFamily> Metrics() const override;
+  absl::StatusOr<RoleKind> Promotion() const override { return RoleKind::kWriter; }
+  std::optional<ComputeNodeAddress> Writer() const override;
+
+ private:
+  void Serve();
+
+  const RoleContext context_;
+  compute::TimerQueue timers_;
+  compute::WriteTicketQueue tickets_;  // never given: nothing writes here
+  std::unique_ptr<compute::ReaderVolume> volume_;
+  std::mutex mutex_;  // of what follows
+  std::unique_ptr<sql::SqlExecutor> sql_;
+  bool is_stopping_ = false;
+};
+
+}  // namespace sextant::server
