@@ -70,7 +70,17 @@ absl::StatusOr<const compute::ReadView*> VolumeFile::View() {
 
 absl::StatusOr<compute::PageRef> VolumeFile::ReadVersion(PageNo page) {
   ASSIGN_OR_RETURN(const compute::ReadView* view, View());
+  FetchAhead(*view, page);
   return volume_.ReadPage(*view, page);
+}
+
+void VolumeFile::FetchAhead(const compute::ReadView& view, PageNo page) {
+  if (page_one_ == nullptr) return;
+  const ReadAhead::Range range = read_ahead_.Read(page, PageNo(DatabasePages(page_one_->bytes)));
+  if (range.count == 0) return;
+  std::vector<PageNo> pages;
+  for (uint64_t i = 0; i < range.count; ++i) pages.push_back(range.first + i);
+  volume_.Prefetch(view, pages);
 }
 
 absl::Status VolumeFile::LoadPageOne() {

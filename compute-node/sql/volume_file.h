@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "compute-node/sql/read_ahead.h"
 #include "compute-node/sql/session_file.h"
 #include "compute-node/sql/volume_vfs.h"
 #include "compute-node/sql/write_overlay.h"
@@ -76,6 +77,7 @@ class VolumeFile final : public SessionFile {
   // The view at S; opened when a commit has just moved S.
   absl::StatusOr<const compute::ReadView*> View();
   absl::StatusOr<compute::PageRef> ReadVersion(PageNo page);
+  void FetchAhead(const compute::ReadView& view, PageNo page);
   absl::Status LoadPageOne();
   int ReadWithoutLock(char* to, int bytes, int64_t offset);
   int ReadLocked(char* to, int bytes, int64_t offset);
@@ -102,6 +104,7 @@ class VolumeFile final : public SessionFile {
   Lsn counter_lsn_;       // the S it belongs to
   WriteOverlay overlay_;
   std::vector<Pin> pins_;
+  ReadAhead read_ahead_;
   absl::Status error_;
 };
 
