@@ -110,6 +110,8 @@ absl::Status Inflict(const Step& step, FaultCluster* cluster) {
       return cluster->SetLinks(step.targets, step.others, Stalled());
     case Fault::kPartitionOneWay:
       return OneWay(step, cluster);
+    case Fault::kCutLinks:
+      return cluster->SetLinks(step.targets, step.others, {.is_cut = true});
     case Fault::kSlowLinks:
       return Slow(step, step.delay, cluster);
     case Fault::kFillDisk:
@@ -138,6 +140,7 @@ absl::Status Mend(const Step& step, FaultCluster* cluster) {
       return cluster->Resume(step.targets);
     case Fault::kPartition:
     case Fault::kPartitionOneWay:
+    case Fault::kCutLinks:
     case Fault::kSlowLinks:
       return cluster->SetLinks(step.targets, step.others, {});
     case Fault::kFillDisk:

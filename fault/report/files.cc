@@ -112,7 +112,8 @@ std::string HistoryLines(const LoadRecord& record, Nanos began) {
 std::string JournalLines(const Round& round) {
   std::string lines;
   for (const JournalEntry& entry : round.journal) {
-    lines += Json{{"began", TimeOf(entry.began, round.began)},
+    lines += Json{{"round", round.number},
+                  {"began", TimeOf(entry.began, round.began)},
                   {"ended", TimeOf(entry.ended, round.began)},
                   {"does", entry.is_mend ? "mend" : "inflict"},
                   {"what", entry.what}}
@@ -174,7 +175,6 @@ absl::Status WriteRound(const std::string& folder, const std::string& scenario, 
   std::filesystem::create_directories(folder, error);
   if (error) return absl::UnavailableError(Text("cannot make ", folder, ": ", error.message()));
   RETURN_IF_ERROR(Write(folder + "/history.jsonl", HistoryLines(record, round.began)));
-  RETURN_IF_ERROR(Write(folder + "/journal.jsonl", JournalLines(round)));
   return Write(folder + "/timeline.csv", TimelineCsv(TimelineOf(record.samples, round)));
 }
 
@@ -201,6 +201,9 @@ absl::Status WriteResult(const std::string& folder, const RunFacts& facts,
                      {"stall_p50_ms", Millis(StallAt(rounds, 0.5))},
                      {"stall_p99_ms", Millis(StallAt(rounds, 0.99))},
                      {"rounds", std::move(list)}};
+  std::string journal;
+  for (const Round& round : rounds) journal += JournalLines(round);
+  RETURN_IF_ERROR(Write(folder + "/journal.jsonl", journal));
   return Write(folder + "/result.json", json.dump(2) + "\n");
 }
 

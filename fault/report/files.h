@@ -11,7 +11,7 @@
 
 namespace sextant::fault {
 
-// The files of one round, into a folder, which is made.
+// The history and the time line of one round, into a folder, which is made.
 absl::Status WriteRound(const std::string& folder, const std::string& scenario, const Round& round,
                         const LoadRecord& record);
 
@@ -22,7 +22,7 @@ struct RunFacts {
   int clients = 0;
   std::string error;  // why the run ended early; empty: it did not
 };
-// result.json: all rounds.
+// result.json and journal.jsonl: all rounds.
 absl::Status WriteResult(const std::string& folder, const RunFacts& facts,
                          const std::vector<Round>& rounds);
 

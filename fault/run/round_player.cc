@@ -14,9 +14,7 @@
 namespace sextant::fault {
 namespace {
 
-// Generous: only what will never happen takes so long. Once something is wrong, the rest is only
-// looked at.
-constexpr absl::Duration kPatience = absl::Seconds(120);
+// Once something is wrong, the rest is only looked at.
 constexpr absl::Duration kLittlePatience = absl::Seconds(2);
 constexpr absl::Duration kLookInterval = absl::Milliseconds(200);
 
@@ -52,7 +50,7 @@ void RoundPlayer::Expect(const char* kind, int64_t (Load::*counter)() const, int
 }
 
 absl::Duration RoundPlayer::Patience() const {
-  return round_.anomalies.empty() ? kPatience : kLittlePatience;
+  return round_.anomalies.empty() ? options_.patience : kLittlePatience;
 }
 
 void RoundPlayer::ExpectPromises() {
@@ -105,7 +103,7 @@ absl::Status RoundPlayer::Play(int number, uint64_t seed) {
   load_.Start();
   live_ = std::make_unique<LiveLine>(
       &load_, [state = cluster_->state()] { return ZonesLine(state); }, options_.say);
-  Expect("no-commits", &Load::commits, 1);
+  Expect("no-commits", &Load::commits, options_.commits_before);
   SleepUntil(round_.began + absl::ToInt64Nanoseconds(options_.duration * 0.3));
   const absl::Status status = PlayFaults(plan);
   if (status.ok()) {

@@ -19,8 +19,12 @@ struct RunOptions {
   int rounds = 1;
   int clients = 4;
   absl::Duration duration = absl::Seconds(10);  // of a round: 3 parts before, 4 of faults, 3 after
-  bool keeps_cluster = false;                   // its data, where all is explained
-  std::vector<std::string> storage_flags;       // of every storage node: planted bugs
+  int64_t commits_before = 1;                   // however long they take, faults wait for them
+  // How long something is waited for that must happen. Generous: only what never will takes so
+  // long.
+  absl::Duration patience = absl::Seconds(120);
+  bool keeps_cluster = false;              // its data, where all is explained
+  std::vector<std::string> storage_flags;  // of every storage node: planted bugs
   // A line for people: live lines, warnings.
   std::function<void(const std::string&)> say = [](const std::string&) {};
 };

@@ -124,6 +124,21 @@ Plan SlowNode(const Topology& topology, absl::Duration span, Prng* prng) {
                            .delay = absl::Milliseconds(prng->Between(20, 300))});
 }
 
+// One node after the other, ten times; nobody else has trouble meanwhile.
+Plan ConnectionResets(const Topology& topology, absl::Duration span, Prng* prng) {
+  constexpr int kCount = 10;
+  Plan plan;
+  for (int i = 0; i < kCount; ++i) {
+    const Names targets = {PickOf(topology.StorageNodes(), prng)};
+    plan.push_back({.at = span * i / kCount,
+                    .fault = Fault::kCutLinks,
+                    .targets = targets,
+                    .others = topology.AllBut(targets),
+                    .lasting = Share(span, 0, 9, prng)});
+  }
+  return plan;
+}
+
 // Two nodes whose disk reports an error at some commit.
 Plan DiskError(const Topology& topology, absl::Duration span, Prng* prng) {
   Plan plan;
@@ -266,6 +281,13 @@ const std::vector<Scenario>& Scenarios() {
        {true, true},
        {},
        SlowNode},
+      {"connection-resets",
+       "The connections of one node after the other are reset, ten times: what comes twice counts "
+       "once.",
+       {.links = true},
+       {true, true},
+       {},
+       ConnectionResets},
       {"disk-error",
        "The disks of two nodes report an error: these end, and read back what is there.",
        {},

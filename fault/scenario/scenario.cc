@@ -19,6 +19,8 @@ std::string_view NameOf(Fault fault) {
       return "partition";
     case Fault::kPartitionOneWay:
       return "partition one way";
+    case Fault::kCutLinks:
+      return "reset links";
     case Fault::kSlowLinks:
       return "slow links";
     case Fault::kFillDisk:

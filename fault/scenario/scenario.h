@@ -20,6 +20,7 @@ enum class Fault {
   kTakeOver,         // pauses the writer, another one takes over; mended by waking the old one
   kPartition,        // nothing passes between `targets` and `others`, nobody is told
   kPartitionOneWay,  // nothing of what `targets` send to `others` arrives
+  kCutLinks,         // their connections are reset, and new ones as soon as they are made
   kSlowLinks,        // each message between them is `delay` late
   kFillDisk,         // no room but a part of the reserve; mended by giving it back
   kDiskDies,         // every write and sync fails with EIO: the process must end by itself

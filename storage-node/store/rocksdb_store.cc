@@ -81,7 +81,7 @@ absl::Status RocksDbStore::Commit(const StoreWrite& write) {
   if (!write.MakesRoom()) RETURN_IF_ERROR(CheckRoom(batch.GetDataSize()));
   if (absl::Status hit = store_sync.Hit(); !hit.ok()) return first_error_->Set(std::move(hit));
   rocksdb::WriteOptions how = sync_;
-  if (ack_before_sync.IsOn()) how.sync = false;
+  if (!ChangesStates(write) && ack_before_sync.IsOn()) how.sync = false;
   RETURN_IF_ERROR(Written(db_->Write(how, &batch), "commit"));
   const absl::Status witnessed = witness_->Commit(write);
   if (!witnessed.ok()) return first_error_->Set(witnessed);

@@ -74,6 +74,9 @@ TEST(FaultCommandTest, ARunSaysWhatItDidAndKeepsItsFiles) {
   for (const char* name : {"history.jsonl", "journal.jsonl", "timeline.csv", "result.json"}) {
     EXPECT_GT(fs::file_size(run + "/" + name), 0u) << name;
   }
+  // Without gnuplot there is none, and the run says so.
+  EXPECT_TRUE(fs::exists(run + "/plot.svg") ||
+              result.output.find("there is no gnuplot here") != std::string::npos);
   EXPECT_FALSE(fs::exists(run + "/cluster")) << "the data of a good run is kept only by --keep";
   std::ifstream file(run + "/result.json");
   const auto json = nlohmann::json::parse(file);
