@@ -99,6 +99,8 @@ class Run {
                         "): ", player.round().is_explained() ? "explained" : "NOT EXPLAINED"));
     }
     if (number == options_.rounds || !result_.is_explained()) WriteFiles(player);
+    // A run that somebody ends keeps what it has come to; why it cannot is told at the end.
+    (void)WriteResult(options_.directory, result_.facts, result_.rounds);
   }
 
   // What earlier rounds left must not change any more.

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Plays the scenarios that docs/TESTING.md gives figures of, as often as it says there, and prints a line of
-# each. Takes hours on two cores; needs root for the disks.
+# Plays the scenarios that docs/TESTING.md gives figures of, hundreds of times, and prints a table
+# of what they came to. Takes hours on two cores; needs root for the disks.
 #
 #   tests/fault/long_run.sh [DIR]                 everything
 #   SCALE=10 tests/fault/long_run.sh [DIR]        a tenth of the rounds
@@ -17,8 +17,7 @@ play() { # scenario, rounds, seconds of a round
   "$sextant" fault run "$1" --rounds "$rounds" --duration "$3" --seed "$seed" --dir "$dir/$1" \
     >"$dir/$1.log" 2>&1 || code=$?
   ((code == 0 || code == 3)) || failed=1
-  printf '%s (exit %d)\n' "$1" "$code"
-  tail -n 4 "$dir/$1.log"
+  echo "$1: exit $code, $(tail -n 1 "$dir/$1.log")"
 }
 
 play az-outage 200 2
@@ -28,9 +27,10 @@ play zombie-writer 200 2
 play power-loss 100 2.5
 play writer-kill 100 2
 play all-six 50 2
-for scenario in pause-random partition-node partition-pair partition-one-way partition-az slow-node disk-error \
-  disk-dead disk-full bit-flips crash-points; do
+for scenario in pause-random partition-node partition-pair partition-one-way partition-az slow-node \
+  connection-resets disk-error disk-dead disk-full bit-flips crash-points; do
   play "$scenario" 30 3
 done
 play rolling-restart 10 4
+tests/fault/summary.py "$dir" || failed=1
 exit "$failed"
