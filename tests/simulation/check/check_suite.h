@@ -8,6 +8,7 @@
 #include "tests/simulation/check/endpoint_checker.h"
 #include "tests/simulation/check/facts.h"
 #include "tests/simulation/check/page_checker.h"
+#include "tests/simulation/check/reader_checker.h"
 #include "tests/simulation/check/recovery_checker.h"
 #include "tests/simulation/check/segment_checker.h"
 
@@ -22,6 +23,7 @@ class CheckSuite final : public Observer {
         recoveries_(&facts_),
         pages_(&facts_),
         endpoints_(&facts_),
+        readers_(&facts_, &pages_),
         collections_(&facts_) {}
 
   Facts& facts() { return facts_; }
@@ -90,6 +92,18 @@ class CheckSuite final : public Observer {
                    const absl::Status& why) override {
     Tell(&Observer::ReadRefused, compute, node, request, why);
   }
+  void Published(int reader, VolumeEpoch epoch, Lsn vdl) override {
+    Tell(&Observer::Published, reader, epoch, vdl);
+  }
+  void ReaderDied(int reader) override { Tell(&Observer::ReaderDied, reader); }
+  void ReaderRead(int reader, VolumeEpoch epoch, PageNo page, Lsn read_point,
+                  const page::PageImage& image) override {
+    Tell(&Observer::ReaderRead, reader, epoch, page, read_point, image);
+  }
+  void ReaderRefused(int reader, NodeNo node, const protocol::ReadPagesRequest& request,
+                     const absl::Status& why) override {
+    Tell(&Observer::ReaderRefused, reader, node, request, why);
+  }
   void WriterStepped(ComputeNo compute, const compute::Writer& writer) override {
     Tell(&Observer::WriterStepped, compute, writer);
   }
@@ -106,10 +120,11 @@ class CheckSuite final : public Observer {
   RecoveryChecker recoveries_;
   PageChecker pages_;
   EndpointChecker endpoints_;
+  ReaderChecker readers_;
   CollectChecker collections_;
   const std::vector<Observer*> observers_ = {&facts_.history, &facts_.index, &commits_,
                                              &segments_,      &recoveries_,  &pages_,
-                                             &endpoints_,     &collections_};
+                                             &endpoints_,     &readers_,     &collections_};
 };
 
 }  // namespace sextant::simulation

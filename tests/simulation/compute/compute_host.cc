@@ -67,6 +67,7 @@ std::string ComputeHost::Describe() const {
 
 void ComputeHost::Tick() {
   if (running_->writer) {
+    MoveReadersHold();
     running_->writer->Tick(now());
   } else {
     running_->opening->Tick(now());
@@ -101,6 +102,8 @@ void ComputeHost::Settle() {
     done(release.status);
   }
   CountBehind();
+  NoteCommitTimes();
+  if (!writer.is_fenced()) FeedReaders();
   sim_.observer->WriterStepped(compute_, writer);
   for (const WriterOutput::RaiseEpoch& raise : output.raise_epochs) PerformRaise(raise);
 }
@@ -168,6 +171,7 @@ void ComputeHost::BecomeOpen() {
     running_->members.push_back(std::move(by_slot));
   }
   running_->writer = std::make_unique<Writer>(recovered, world_.plan->writer);
+  OpenRedo();
   running_->writer->Tick(now());
   for (size_t node = 0; node < running_->connections.size(); ++node) {
     if (running_->connections[node].is_up) AskForMembers(node);
@@ -176,8 +180,12 @@ void ComputeHost::BecomeOpen() {
 
 Writer::Appended ComputeHost::Append(const std::vector<page::PageChange>& changes,
                                      const std::vector<std::string>& images) {
+  const Lsn prev_lsn = running_->writer->head();
   const Writer::Appended appended = running_->writer->Append(changes);
   sim_.observer->Appended(compute_, epoch(), appended, changes, images);
+  running_->redo->ring.Push({prev_lsn, appended.first_lsn, appended.commit_lsn, changes},
+                            running_->writer->vdl());
+  running_->redo->undurable.push_back(appended.commit_lsn);
   Settle();
   return appended;
 }

@@ -5,6 +5,7 @@
 // segment at a time. A process that dies forgets everything; the next Start() is a new claimant.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -12,8 +13,12 @@
 #include <string>
 #include <vector>
 
+#include "compute-node/replica/commit_times.h"
+#include "compute-node/replica/followers.h"
 #include "compute-node/volume/writer.h"
 #include "compute-node/writer/opening.h"
+#include "compute-node/writer/redo_ring.h"
+#include "tests/simulation/compute/redo_link.h"
 #include "tests/simulation/network/network.h"
 #include "tests/simulation/network/streams.h"
 #include "tests/simulation/storage/storage_host.h"
@@ -32,6 +37,15 @@ struct ComputePlan {
   absl::Duration read_deadline = absl::Milliseconds(500);
   uint64_t max_log_read_bytes = 4096;  // several chunks for a tail
   uint64_t hedge_one_in = 4;           // page reads that ask two at once
+  // --- readers
+  compute::Followers::Options followers;
+  uint64_t redo_ring_bytes = 4096;
+  uint64_t redo_message_bytes = 1024;
+  // A mini-transaction of so many changes is told without payloads, or not at all.
+  uint64_t notice_changes = 5, too_large_changes = 6;
+  uint64_t reader_pending_bytes = 1 << 20;
+  uint64_t reader_cache_bytes = 6000;
+  size_t remembered_changes = 64;
 };
 
 class ComputeHost {
@@ -82,7 +96,26 @@ class ComputeHost {
   Lsn LowestPoint() const;
   void Read(PageNo page, Lsn read_point, ReadDone done);
 
+  // --- readers: a question for the next of the redo.
+  using RedoAnswer = Network::Answer<protocol::FollowMessage>;
+  void ServeRedo(const RedoRequest& request, RedoAnswer answer);
+
  private:
+  struct Redo {  // what readers get it from
+    explicit Redo(const ComputePlan& plan)
+        : ring(plan.redo_ring_bytes), followers(plan.followers) {}
+    compute::RedoRing ring;
+    compute::Followers followers;
+    std::map<compute::FollowerId, uint64_t> turns;      // the last question of each stream
+    std::map<compute::FollowerId, RedoAnswer> waiting;  // and how to answer it
+    compute::CommitTimes times;
+    std::deque<Lsn> undurable;  // commits above VDL
+    std::optional<Lsn> hold;    // open as a read point, for readers
+    Lsn opening_pgmrpl;
+    Instant return_by;
+    std::vector<MembershipEpoch> shape_members;  // by PG, at `shape`
+    uint64_t shape = 0;
+  };
   struct Connection {  // to one storage node
     StreamId stream;
     bool is_up = false;
@@ -106,6 +139,7 @@ class ComputeHost {
     std::map<compute::WaitToken, Wait> waits;
     compute::WaitToken last_wait;
     std::map<Lsn, int> points;
+    std::unique_ptr<Redo> redo;  // once open
   };
   struct Fetch;
   struct Request;
@@ -132,6 +166,13 @@ class ComputeHost {
   void PerformRaise(const compute::WriterOutput::RaiseEpoch& raise);
   void NodeAnswered(size_t node, const protocol::EpochAnswer& answer);
   std::optional<size_t> NodeNamed(const std::string& name) const;
+  // --- compute_redo.cc
+  void OpenRedo();
+  protocol::VolumeShape Shape() const;
+  compute::RedoFeedState FeedState();
+  void FeedReaders();
+  void NoteCommitTimes();
+  void MoveReadersHold();
   // --- compute_endpoint.cc
   compute::WaitToken Park(std::optional<Lsn> commit, DurableDone done);
   void Present(const std::shared_ptr<Request>& request);

@@ -66,6 +66,15 @@ class Observer {
   // A segment had it that the read point is out of range, while it is open on the writer.
   virtual void ReadRefused(ComputeNo compute, NodeNo node,
                            const protocol::ReadPagesRequest& request, const absl::Status& why) {}
+  // --- readers
+  // Views may open at `vdl` there.
+  virtual void Published(int reader, VolumeEpoch epoch, Lsn vdl) {}
+  virtual void ReaderDied(int reader) {}
+  virtual void ReaderRead(int reader, VolumeEpoch epoch, PageNo page, Lsn read_point,
+                          const page::PageImage& image) {}
+  // A segment refused a read point that the writer had been told of, and not long ago.
+  virtual void ReaderRefused(int reader, NodeNo node, const protocol::ReadPagesRequest& request,
+                             const absl::Status& why) {}
   // After every step of a compute node.
   virtual void WriterStepped(ComputeNo compute, const compute::Writer& writer) {}
 };

@@ -18,7 +18,8 @@ constexpr std::array<std::string_view, kFaults> kFaultNames = {
     "writes torn",        "log suffixes lost",
     "log middles lost",   "bits flipped",
     "writes misdirected", "pages damaged",
-    "disks lost",
+    "disks lost",         "readers killed",
+    "readers paused",
 };
 
 constexpr std::array<std::string_view, kRares> kRareNames = {
@@ -65,6 +66,12 @@ constexpr std::array<std::string_view, kRares> kRareNames = {
     "damage of the log found while running",
     "a page version repaired from the own log",
     "a page version repaired from a peer",
+    "a reader jumped",
+    "a reader went over to a new writer",
+    "a reader left a writer that had been succeeded",
+    "a reader read below what it shows",
+    "redo was applied to a page that a reader had cached",
+    "redo without its bytes took a page out of a reader's cache",
 };
 
 template <typename Names, typename Counts>

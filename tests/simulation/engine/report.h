@@ -33,6 +33,8 @@ enum class Fault {
   kWriteMisdirected,
   kPageDamaged,
   kDiskLost,
+  kReaderKilled,
+  kReaderPaused,
   kCount
 };
 
@@ -81,6 +83,12 @@ enum class Rare {
   kDamageFoundAtWork,
   kPageRepairedFromLog,
   kPageRepairedFromPeer,
+  kReaderJumped,
+  kReaderChangedWriter,
+  kReaderLeftOldWriter,
+  kReaderReadOldPoint,
+  kRedoApplied,
+  kPageInvalidated,
   kCount
 };
 

@@ -13,6 +13,8 @@ void Injector::Start() {
   Repeat(rates.writer_kill, &Injector::KillWriter);
   Repeat(rates.writer_pause, &Injector::PauseWriter);
   Repeat(rates.rival, &Injector::StartRival);
+  Repeat(rates.reader_kill, &Injector::KillReader);
+  Repeat(rates.reader_pause, &Injector::PauseReader);
   Repeat(rates.partition, &Injector::CutSomething);
   Repeat(rates.reset, &Injector::ResetStream);
   Repeat(rates.injury, &Injector::InjureDisk);
@@ -111,6 +113,24 @@ void Injector::KeepOneClaimant() {
   StartRival();
 }
 
+void Injector::KillReader() {
+  ReaderHost* host = world_.readers[sim_.rng.Below(world_.readers.size())];
+  if (!host->is_up()) return;
+  sim_.Count(Fault::kReaderKilled);
+  host->Kill();
+  sim_.loop.After(sim_.Between(absl::ZeroDuration(), plan_.faults.node_down_high), kWorld,
+                  [this, host] {
+                    if (!is_over_ && !host->is_up()) host->Start();
+                  });
+}
+
+void Injector::PauseReader() {
+  ReaderHost* host = world_.readers[sim_.rng.Below(world_.readers.size())];
+  if (!host->is_up()) return;
+  sim_.Count(Fault::kReaderPaused);
+  sim_.loop.Pause(host->process(), sim_.Between(absl::ZeroDuration(), plan_.faults.pause_high));
+}
+
 // --- links
 
 std::vector<ProcessId> Injector::NodesOf(const std::string& zone) const {
@@ -125,6 +145,7 @@ void Injector::CutSomething() {
   std::vector<ProcessId> nodes = NodesOf("");
   std::vector<ProcessId> computes;
   for (ComputeHost* host : world_.computes) computes.push_back(host->process());
+  for (ReaderHost* host : world_.readers) computes.push_back(host->process());
   std::vector<ProcessId> all = nodes;
   all.insert(all.end(), computes.begin(), computes.end());
   const auto one_of = [this](const std::vector<ProcessId>& set) {

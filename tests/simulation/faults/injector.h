@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "tests/simulation/check/durable_index.h"
+#include "tests/simulation/compute/reader_host.h"
 #include "tests/simulation/faults/plan.h"
 
 namespace sextant::simulation {
@@ -17,6 +18,7 @@ class Injector {
     Streams* streams;
     std::vector<StorageHost*> nodes;
     std::vector<ComputeHost*> computes;
+    std::vector<ReaderHost*> readers;
     DurableIndex* index;     // what damage there is already: the budget
     const History* history;  // for counting situations only
   };
@@ -36,6 +38,8 @@ class Injector {
   void KillWriter();
   void PauseWriter();
   void StartRival();
+  void KillReader();
+  void PauseReader();
   void KeepOneClaimant();
   // --- links
   void CutSomething();

@@ -89,6 +89,20 @@ void DrawFaults(Prng* rng, Plan* plan) {
   faults.kill_in_recovery_one_in = Chance(rng, 1, 3);
 }
 
+void DrawReaders(Prng* rng, Plan* plan) {
+  ComputePlan& compute = plan->compute;
+  compute.followers = {.hold = SpreadMs(rng, 200, 3), .heartbeat = SpreadMs(rng, 5, 4)};
+  compute.redo_ring_bytes = Spread(rng, 300, 6);
+  compute.redo_message_bytes = Spread(rng, 64, 6);
+  compute.notice_changes = rng->Between(3, 8);
+  compute.too_large_changes = compute.notice_changes + rng->Between(0, 2);
+  compute.reader_pending_bytes = Spread(rng, 2000, 8);
+  compute.reader_cache_bytes = Spread(rng, 1000, 5);
+  compute.remembered_changes = Spread(rng, 1, 8);
+  plan->faults.reader_kill = Mean(rng, 2, 100, 3);
+  plan->faults.reader_pause = Mean(rng, 2, 60, 4);
+}
+
 // Time-outs that no answer could meet would make every day the same.
 void FitTimeouts(Plan* plan) {
   const absl::Duration round = 4 * plan->link.delay_high + 2 * plan->disk.sync_high;
@@ -139,6 +153,7 @@ Plan DrawPlan(Prng* rng) {
                   .timeout_high = SpreadMs(rng, 20, 5),
                   .view_high = SpreadMs(rng, 10, 5)};
   DrawUpkeep(rng, &plan);
+  DrawReaders(rng, &plan);
   FitTimeouts(&plan);
   return plan;
 }

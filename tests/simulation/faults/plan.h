@@ -21,6 +21,7 @@ namespace sextant::simulation {
 // Mean times between strikes; zero is never.
 struct FaultRates {
   absl::Duration node_kill, node_pause, writer_kill, writer_pause, rival, partition, reset;
+  absl::Duration reader_kill, reader_pause;
   absl::Duration injury;                 // damage at rest
   absl::Duration disk_loss;              // total
   uint64_t power_one_in = 2;             // of node kills

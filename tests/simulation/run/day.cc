@@ -8,6 +8,7 @@ namespace {
 
 constexpr VolumeId kVolume{7};
 constexpr ComputeNo kComputes = 3;
+constexpr ReaderNo kReaders = 2;
 constexpr size_t kMaxProcesses = 16;
 
 // Six nodes, two in each of three zones.
@@ -45,12 +46,16 @@ Day::Day(uint64_t seed, bool is_verbose)
   for (const auto& compute : computes_) computes.push_back(compute.get());
   clients_ =
       std::make_unique<Clients>(&sim_, plan_.clients, plan_.geometry, &facts.history, computes);
+  std::vector<ReaderHost*> readers;
+  for (const auto& reader : readers_) readers.push_back(reader.get());
+  reader_clients_ = std::make_unique<ReaderClients>(&sim_, plan_.clients, plan_.geometry, readers);
   injector_ = std::make_unique<Injector>(Injector::World{.sim = &sim_,
                                                          .plan = &plan_,
                                                          .network = &network_,
                                                          .streams = &streams_,
                                                          .nodes = nodes,
                                                          .computes = computes,
+                                                         .readers = readers,
                                                          .index = &facts.index,
                                                          .history = &facts.history});
 }
@@ -91,8 +96,15 @@ void Day::BuildComputes() {
     for (const auto& node : nodes_) world.nodes.push_back(node.get());
     computes_.push_back(std::make_unique<ComputeHost>(std::move(world), compute));
   }
-  for (uint32_t from = 1; from <= nodes_.size() + computes_.size(); ++from) {
-    for (uint32_t to = 1; to <= nodes_.size() + computes_.size(); ++to) {
+  for (ReaderNo reader = 0; reader < kReaders; ++reader) {
+    ReaderHost::World world{.sim = &sim_, .network = &network_, .plan = &plan_.compute};
+    for (const auto& node : nodes_) world.nodes.push_back(node.get());
+    for (const auto& compute : computes_) world.computes.push_back(compute.get());
+    readers_.push_back(std::make_unique<ReaderHost>(std::move(world), reader));
+  }
+  const size_t processes = nodes_.size() + computes_.size() + readers_.size();
+  for (uint32_t from = 1; from <= processes; ++from) {
+    for (uint32_t to = 1; to <= processes; ++to) {
       network_.plan(ProcessId(from), ProcessId(to)) = plan_.link;
     }
   }
@@ -102,7 +114,9 @@ void Day::BuildComputes() {
 void Day::Morning() {
   for (const auto& node : nodes_) node->Start();
   clients_->Start();
+  reader_clients_->Start();
   computes_[0]->Start();
+  for (const auto& reader : readers_) reader->Start();
   if (plan_.is_founding_faulty) {
     RunUntil(sim_.Between(absl::ZeroDuration(), absl::Milliseconds(30)), [] { return false; });
     if (OpenHost() == nullptr) {

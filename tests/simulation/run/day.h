@@ -7,7 +7,9 @@
 
 #include "tests/simulation/check/check_suite.h"
 #include "tests/simulation/clients/clients.h"
+#include "tests/simulation/clients/reader_clients.h"
 #include "tests/simulation/compute/compute_host.h"
+#include "tests/simulation/compute/reader_host.h"
 #include "tests/simulation/faults/injector.h"
 #include "tests/simulation/faults/plan.h"
 #include "tests/simulation/network/network.h"
@@ -48,6 +50,7 @@ class Day {
   void StopNode(NodeNo node);
   void StartNode(NodeNo node);
   bool AreMembersWhole() const;
+  bool DoReadersShowAll() const;
   bool IsVolumeWhole() const;
 
   Sim sim_;
@@ -58,7 +61,9 @@ class Day {
   std::vector<std::unique_ptr<StorageHost>> nodes_;
   std::vector<std::unique_ptr<ComputeHost>> computes_;
   ComputeHost* keeper_ = nullptr;  // the one that writes in the evening
+  std::vector<std::unique_ptr<ReaderHost>> readers_;
   std::unique_ptr<Clients> clients_;
+  std::unique_ptr<ReaderClients> reader_clients_;
   std::unique_ptr<Injector> injector_;
 };
 

@@ -52,6 +52,9 @@ void Day::EndFaults() {
     disk.fail_write_one_in = disk.fail_sync_one_in = disk.fill_one_in = 0;
     StartNode(node);
   }
+  for (const auto& reader : readers_) {
+    if (!reader->is_up()) reader->Start();
+  }
 }
 
 ComputeHost* Day::OpenHost() const {
@@ -152,6 +155,14 @@ bool Day::IsVolumeWhole() const {
   return true;
 }
 
+bool Day::DoReadersShowAll() const {
+  ComputeHost* host = OpenHost();
+  if (host == nullptr) return false;
+  return std::ranges::all_of(readers_, [host](const auto& reader) {
+    return reader->is_open() && reader->published() == host->writer()->vdl();
+  });
+}
+
 void Day::Settle() {
   if (sim_.loop.is_stopped()) return;
   clients_->StopWriting();
@@ -161,6 +172,7 @@ void Day::Settle() {
                                gossip.machine.max_backoff;
   Await("every member holds everything after ten gossip rounds", 10 * round + kPatience,
         [this] { return IsVolumeWhole(); });
+  Await("every reader shows what is durable", kPatience, [this] { return DoReadersShowAll(); });
 }
 
 // --- the last look
@@ -168,6 +180,7 @@ void Day::Settle() {
 void Day::CheckQuiet() {
   if (sim_.loop.is_stopped()) return;
   clients_->StopReading();
+  reader_clients_->Stop();
   RunUntil(absl::Seconds(4), [] { return false; });  // the last views close, heartbeats tell
   ComputeHost* host = OpenHost();
   const auto noise = [&] {
