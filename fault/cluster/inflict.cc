@@ -123,6 +123,9 @@ absl::Status Inflict(const Step& step, FaultCluster* cluster) {
       return KillDisks(step, cluster);
     case Fault::kPowerLoss:
       return CutPower(step, cluster);
+    case Fault::kSlowDisk:
+      RETURN_IF_ERROR(cluster->Kill(step.targets));
+      return cluster->Start(step.targets, {"--failpoint", step.failpoint});
     case Fault::kFlipBits:
       return FlipAndStart(step, cluster);
     case Fault::kFailpoint:
@@ -153,6 +156,9 @@ absl::Status Mend(const Step& step, FaultCluster* cluster) {
       return RestorePower(step, cluster);
     case Fault::kPowerLoss:
       return RestorePower(step, cluster);
+    case Fault::kSlowDisk:
+      RETURN_IF_ERROR(cluster->Kill(step.targets));
+      return cluster->Start(step.targets);
     case Fault::kFailpoint:
       RETURN_IF_ERROR(AwaitEnds(step, cluster));
       return cluster->Start(step.targets);
@@ -165,7 +171,10 @@ absl::Status Mend(const Step& step, FaultCluster* cluster) {
 
 std::string Describe(const Step& step) {
   std::string text = Text(NameOf(step.fault), " ", std::string(absl::StrJoin(step.targets, " ")));
-  if (!step.others.empty()) text += Text(" from ", std::string(absl::StrJoin(step.others, " ")));
+  const bool is_of_links = step.fault == Fault::kPartition ||
+                           step.fault == Fault::kPartitionOneWay ||
+                           step.fault == Fault::kCutLinks || step.fault == Fault::kSlowLinks;
+  if (is_of_links) text += Text(" from ", std::string(absl::StrJoin(step.others, " ")));
   if (!step.failpoint.empty()) text += Text(" at ", step.failpoint);
   if (step.delay > absl::ZeroDuration()) text += Text(" by ", absl::FormatDuration(step.delay));
   return text;

@@ -53,8 +53,10 @@ Plan AllSix(const Topology& topology, absl::Duration span, Prng* prng) {
   return Throughout(span, {.fault = Fault::kKill, .targets = std::move(targets)});
 }
 
-// Ten faults in a row on any process, some overlapping; none on a node that suffers one already.
-Plan AtRandom(const Topology& topology, absl::Duration span, Prng* prng, Fault fault) {
+// Faults in a row, drawn from these, on any process, some overlapping; none on a node that suffers
+// one already.
+Plan AtRandom(const Topology& topology, absl::Duration span, Prng* prng,
+              const std::vector<Fault>& faults, int most_percent) {
   constexpr int kCount = 10;
   const Names nodes = topology.AllBut({});
   std::vector<absl::Duration> free_at(nodes.size(), absl::ZeroDuration());
@@ -63,17 +65,26 @@ Plan AtRandom(const Topology& topology, absl::Duration span, Prng* prng, Fault f
     const absl::Duration at = span * i / kCount;
     const size_t node = prng->Below(nodes.size());
     if (free_at[node] > at) continue;
-    const absl::Duration lasting = Share(span, 1, 20, prng);
-    free_at[node] = at + lasting + absl::Milliseconds(1);
-    plan.push_back({.at = at, .fault = fault, .targets = {nodes[node]}, .lasting = lasting});
+    Step step = {.at = at, .targets = {nodes[node]}, .lasting = Share(span, 1, most_percent, prng)};
+    free_at[node] = at + step.lasting + absl::Milliseconds(1);
+    step.fault = faults.size() == 1 ? faults[0] : faults[prng->Below(faults.size())];
+    step.others = topology.AllBut(step.targets);
+    if (step.fault == Fault::kSlowLinks) step.delay = absl::Milliseconds(prng->Between(20, 300));
+    plan.push_back(std::move(step));
   }
   return plan;
 }
 Plan KillRandom(const Topology& topology, absl::Duration span, Prng* prng) {
-  return AtRandom(topology, span, prng, Fault::kKill);
+  return AtRandom(topology, span, prng, {Fault::kKill}, 20);
 }
 Plan PauseRandom(const Topology& topology, absl::Duration span, Prng* prng) {
-  return AtRandom(topology, span, prng, Fault::kPause);
+  return AtRandom(topology, span, prng, {Fault::kPause}, 20);
+}
+Plan Storm(const Topology& topology, absl::Duration span, Prng* prng) {
+  return AtRandom(topology, span, prng,
+                  {Fault::kKill, Fault::kPause, Fault::kPartition, Fault::kPartitionOneWay,
+                   Fault::kCutLinks, Fault::kSlowLinks},
+                  50);
 }
 
 Plan WriterKill(const Topology& topology, absl::Duration span, Prng* prng) {
@@ -152,6 +163,12 @@ Plan DiskError(const Topology& topology, absl::Duration span, Prng* prng) {
   return plan;
 }
 
+Plan SlowDisk(const Topology& topology, absl::Duration span, Prng* prng) {
+  return Throughout(span, {.fault = Fault::kSlowDisk,
+                           .targets = PickSome(topology.StorageNodes(), 2, prng),
+                           .failpoint = Text("store-sync=delay:", prng->Between(50, 500))});
+}
+
 Plan DiskDead(const Topology& topology, absl::Duration span, Prng* prng) {
   return Throughout(
       span, {.fault = Fault::kDiskDies, .targets = PickSome(topology.StorageNodes(), 2, prng)});
@@ -215,10 +232,9 @@ Plan RollingRestart(const Topology& topology, absl::Duration span, Prng* prng) {
   return Throughout(span, {.fault = Fault::kRestart, .targets = std::move(targets)});
 }
 
-}  // namespace
-
-const std::vector<Scenario>& Scenarios() {
-  static const auto* const scenarios = new std::vector<Scenario>{
+// That end, sleep and come back.
+std::vector<Scenario> ScenariosOfProcesses() {
+  return {
       {"az-outage", "An AZ dies: commits go on, on four of six.", {}, {true, true}, {}, AzOutage},
       {"az-plus-one",
        "An AZ and one node more die: reads go on; commits resume by themselves.",
@@ -239,6 +255,12 @@ const std::vector<Scenario>& Scenarios() {
        {},
        KillRandom},
       {"pause-random", "SIGSTOP and SIGCONT of random processes.", {}, {}, {}, PauseRandom},
+      {"storm",
+       "Kills, pauses, partitions, resets and slow links at random, half of them at the same time.",
+       {.links = true},
+       {},
+       {},
+       Storm},
       {"writer-kill",
        "The writer dies and comes back: recovery loses nothing.",
        {},
@@ -251,6 +273,24 @@ const std::vector<Scenario>& Scenarios() {
        {},
        {},
        ZombieWriter},
+      {"crash-points",
+       "Processes end at the worst places: before a sync, after it, while opening.",
+       {},
+       {},
+       {},
+       CrashPoints},
+      {"rolling-restart",
+       "Every process is restarted, one after the other.",
+       {},
+       {},
+       {},
+       RollingRestart},
+  };
+}
+
+// That are cut, one-way, reset or slow.
+std::vector<Scenario> ScenariosOfLinks() {
+  return {
       {"partition-node",
        "A storage node hears nobody and is not heard.",
        {.links = true},
@@ -288,12 +328,24 @@ const std::vector<Scenario>& Scenarios() {
        {true, true},
        {},
        ConnectionResets},
+  };
+}
+
+// That fail, fill up, limp, lose power, or lie.
+std::vector<Scenario> ScenariosOfDisks() {
+  return {
       {"disk-error",
        "The disks of two nodes report an error: these end, and read back what is there.",
        {},
        {true, true},
        {},
        DiskError},
+      {"slow-disk",
+       "Every sync of two nodes takes 50 to 500 ms: the fastest four decide.",
+       {},
+       {true, true},
+       {},
+       SlowDisk},
       {"disk-dead",
        "Every write and sync of two nodes fails with EIO.",
        {.disks = true},
@@ -318,19 +370,19 @@ const std::vector<Scenario>& Scenarios() {
        {true, true},
        kSmallTables,
        BitFlips},
-      {"crash-points",
-       "Processes end at the worst places: before a sync, after it, while opening.",
-       {},
-       {},
-       {},
-       CrashPoints},
-      {"rolling-restart",
-       "Every process is restarted, one after the other.",
-       {},
-       {},
-       {},
-       RollingRestart},
   };
+}
+
+}  // namespace
+
+const std::vector<Scenario>& Scenarios() {
+  static const auto* const scenarios = [] {
+    auto* const all = new std::vector<Scenario>(ScenariosOfProcesses());
+    for (const auto& more : {ScenariosOfLinks(), ScenariosOfDisks()}) {
+      all->insert(all->end(), more.begin(), more.end());
+    }
+    return all;
+  }();
   return *scenarios;
 }
 

@@ -29,6 +29,8 @@ std::string_view NameOf(Fault fault) {
       return "disk dies";
     case Fault::kPowerLoss:
       return "power loss";
+    case Fault::kSlowDisk:
+      return "slow disk";
     case Fault::kFlipBits:
       return "flip bits";
     case Fault::kFailpoint:

@@ -26,6 +26,7 @@ enum class Fault {
   kDiskDies,         // every write and sync fails with EIO: the process must end by itself
   kPowerLoss,        // processes killed, what was not synced is gone; mended by power and a start
   kFlipBits,         // killed, bits of its files flipped, started; mends itself
+  kSlowDisk,         // killed and started with `failpoint`, which delays; mended by a start without
   kFailpoint,  // killed and started with `failpoint`, which ends it; mended by a start without
 };
 std::string_view NameOf(Fault fault);  // "power loss"

@@ -68,7 +68,7 @@ TEST(ScenarioTest, PromisesAreKeepable) {
 }
 
 TEST(ScenarioTest, NoNodeIsKilledWhileItIsDead) {
-  for (const char* name : {"kill-random", "pause-random"}) {
+  for (const char* name : {"kill-random", "pause-random", "storm"}) {
     for (uint64_t seed = 1; seed <= 200; ++seed) {
       Prng prng(seed);
       std::set<std::string> down;

@@ -27,8 +27,9 @@ play zombie-writer 200 2
 play power-loss 100 2.5
 play writer-kill 100 2
 play all-six 50 2
+play storm 100 4
 for scenario in pause-random partition-node partition-pair partition-one-way partition-az slow-node \
-  connection-resets disk-error disk-dead disk-full bit-flips crash-points; do
+  connection-resets disk-error slow-disk disk-dead disk-full bit-flips crash-points; do
   play "$scenario" 30 3
 done
 play rolling-restart 10 4
