@@ -4,10 +4,12 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
-#include <algorithm>
+#include <cstddef>
 #include <random>
+#include <string>
 
 #include "common/base/prng.h"
 #include "common/base/text.h"
@@ -33,6 +35,23 @@ bool IsFree(uint16_t port) {
   return is_bound;
 }
 
+// Two that look for ports at the same time, or one while a node of the other is down, would find
+// the same ones free. So whoever picks a port first takes its name among the abstract sockets,
+// which the kernel gives back when the process ends; nothing is ever sent there. Returns the
+// descriptor that holds it, or -1: somebody has it.
+int Reserve(uint16_t port) {
+  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return -1;
+  const std::string name = Text("sextant-port-", port);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  name.copy(address.sun_path + 1, sizeof address.sun_path - 1);  // the zero before it: abstract
+  const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
+  if (bind(fd, reinterpret_cast<sockaddr*>(&address), size) == 0) return fd;
+  close(fd);
+  return -1;
+}
+
 }  // namespace
 
 absl::StatusOr<std::vector<uint16_t>> PickFreePorts(int count) {
@@ -40,8 +59,13 @@ absl::StatusOr<std::vector<uint16_t>> PickFreePorts(int count) {
   std::vector<uint16_t> ports;
   for (int tries = 0; tries < 1000 && static_cast<int>(ports.size()) < count; ++tries) {
     const auto port = static_cast<uint16_t>(prng.Between(kLowest, kHighest));
-    const bool is_taken = std::find(ports.begin(), ports.end(), port) != ports.end();
-    if (!is_taken && IsFree(port)) ports.push_back(port);
+    const int reservation = Reserve(port);  // before it is tried: that would be in a node's way
+    if (reservation < 0) continue;
+    if (IsFree(port)) {
+      ports.push_back(port);  // and the reservation stays open
+    } else {
+      close(reservation);
+    }
   }
   if (static_cast<int>(ports.size()) < count) {
     return absl::UnavailableError(Text("found no ", count, " free ports on 127.0.0.1 between ",
