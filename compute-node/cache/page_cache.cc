@@ -33,6 +33,10 @@ PageCacheShard& PageCache::ShardOf(PageNo page) const {
 
 PageRef PageCache::Get(PageNo page, Lsn at) { return ShardOf(page).Get(page, at); }
 
+void PageCache::Begin(Lsn vdl) {
+  for (const auto& shard : shards_) shard->Begin(vdl);
+}
+
 PageRef PageCache::Head(PageNo page) const { return ShardOf(page).Head(page); }
 
 void PageCache::Publish(PageNo page, PageRef image) {

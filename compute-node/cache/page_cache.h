@@ -74,6 +74,10 @@ class PageCache {
   // segment is wrong.
   absl::StatusOr<PageRef> InsertRead(PageNo page, PageRef image, Lsn read_point);
 
+  // At a writer, before anything else: changes through `vdl` were made by others, and did not come
+  // by here. What is read below it is not known to be the head.
+  void Begin(Lsn vdl);
+
   // VDL and the lowest read point that is open or may yet be opened; both only rise. Versions at or
   // below `vdl` may be evicted; superseded ones that no reader at or above `horizon` sees are
   // dropped.

@@ -66,9 +66,14 @@ void PageCacheShard::Publish(PageNo page, PageRef image, Lsn vdl, Lsn horizon) {
   Evict(vdl);
 }
 
+void PageCacheShard::Begin(Lsn vdl) {
+  std::lock_guard lock(mutex_);
+  heads_read_from_ = std::max(heads_read_from_, vdl);
+}
+
 bool PageCacheShard::IsNewest(PageNo page, Lsn read_point) const {
   if (changes_) return changes_->IsUnchangedSince(page, read_point);
-  return read_point >= max_evicted_head_;
+  return read_point >= heads_read_from_;
 }
 
 PageRef PageCacheShard::NoteChange(PageNo page, Lsn lsn) {
@@ -147,7 +152,7 @@ void PageCacheShard::Erase(List::iterator version) {
   const auto entry = pages_.find(version->page);
   SEXTANT_CHECK(entry != pages_.end());
   Versions& versions = entry->second;
-  if (version->is_head) max_evicted_head_ = std::max(max_evicted_head_, version->image->lsn);
+  if (version->is_head) heads_read_from_ = std::max(heads_read_from_, version->image->lsn);
   versions.erase(std::find(versions.begin(), versions.end(), version));
   // The next older one is the newest again as far as the cache knows; its known_through still
   // bounds it.

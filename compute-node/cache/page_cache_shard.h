@@ -24,6 +24,7 @@ class PageCacheShard {
     if (remembered_changes > 0) changes_.emplace(remembered_changes);
   }
 
+  void Begin(Lsn vdl);
   PageRef Get(PageNo page, Lsn at);
   PageRef Head(PageNo page) const;
   void Publish(PageNo page, PageRef image, Lsn vdl, Lsn horizon);
@@ -66,11 +67,12 @@ class PageCacheShard {
   List superseded_;
   List clock_;
   uint64_t bytes_ = 0;
-  // The highest LSN of a head that was evicted from this shard. A reader may fetch a page at read
-  // point R while another connection commits a newer version, sees it become durable and evicted,
-  // all before the reader inserts what it fetched. That version's LSN is above R, so a read at R
-  // may become a head only when nothing above R was ever evicted.
-  Lsn max_evicted_head_;
+  // What was read below it may not become a head: the VDL that this writer began at, for what came
+  // before it was never here; or the highest LSN of a head that was evicted from this shard. For a
+  // reader may fetch a page at read point R while another connection commits a newer version, sees
+  // it become durable and evicted, all before the reader inserts what it fetched. That version's
+  // LSN is above R.
+  Lsn heads_read_from_;
   // At a reader, what the same question is answered with: redo passes by whether or not its page is
   // cached.
   std::optional<ChangeIndex> changes_;

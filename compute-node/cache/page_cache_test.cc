@@ -51,6 +51,19 @@ TEST(PageCache, AReadBelowAPublishedVersionHoldsOnlyThroughItsReadPoint) {
   EXPECT_EQ(LsnOf(cache.Head(kPage)), 60u);
 }
 
+TEST(PageCache, AReadBelowWhereAWriterBeganIsNotTheHead) {
+  PageCache cache(1 << 20);
+  cache.Begin(Lsn(50));
+  cache.Advance(Lsn(50), Lsn(0));
+  // As of an older read point that was kept. Another writer may have changed the page since.
+  ASSERT_TRUE(cache.InsertRead(kPage, Version(10), Lsn(40)).ok());
+  EXPECT_EQ(LsnOf(cache.Get(kPage, Lsn(40))), 10u);
+  EXPECT_EQ(LsnOf(cache.Get(kPage, Lsn(50))), kMiss);
+  EXPECT_EQ(cache.Head(kPage), nullptr);
+  ASSERT_TRUE(cache.InsertRead(kPage, Version(45), Lsn(50)).ok());
+  EXPECT_EQ(LsnOf(cache.Get(kPage, Lsn(99))), 45u);
+}
+
 TEST(PageCache, ASlowReadDoesNotBecomeHeadOverAVersionThatCameAndWent) {
   PageCache cache(3 * 1024, /*shards=*/1);
   // A reader fetched at read point 50; meanwhile lsn 60 is committed, durable, and evicted.

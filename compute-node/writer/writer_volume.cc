@@ -259,6 +259,7 @@ absl::Status WriterVolume::BecomeOpen(const RecoveredVolume& recovered) {
   // Nobody has read of a volume that was never written.
   const bool has_been_read = recovered.vdl > Lsn();
   readers_return_by_ = has_been_read ? opened_at_ + options_.followers.hold : opened_at_;
+  cache_.Begin(recovered.vdl);
   ring_.Reset(recovered.vdl);
   times_.Begin(recovered.vdl, absl::ToUnixMicros(absl::Now()));
   MoveReadPointGrace();
