@@ -298,6 +298,21 @@ ReaderStatus ReaderVolume::status() const {
   return status;
 }
 
+VolumeId ReaderVolume::volume() const {
+  std::lock_guard lock(mutex_);
+  return shape_.descriptor.volume;
+}
+
+VolumeEpoch ReaderVolume::epoch() const {
+  std::lock_guard lock(mutex_);
+  return epoch_;
+}
+
+std::vector<protocol::DurableStep> ReaderVolume::History() const {
+  std::lock_guard lock(stream_mutex_);
+  return replica_.History();
+}
+
 std::optional<ComputeNodeName> ReaderVolume::writer() const {
   std::lock_guard lock(mutex_);
   return writer_;

@@ -31,6 +31,7 @@
 #include "common/base/histogram.h"
 #include "compute-node/cache/page_cache.h"
 #include "compute-node/net/page_fetcher.h"
+#include "compute-node/net/served_volume.h"
 #include "compute-node/net/storage_peer.h"
 #include "compute-node/net/timer_queue.h"
 #include "compute-node/net/volume_reads.h"
@@ -88,7 +89,7 @@ struct ReaderStatus {
   absl::Duration last_lag;
 };
 
-class ReaderVolume final : public PageVolume, private ReadSource {
+class ReaderVolume final : public ServedVolume, private ReadSource {
  public:
   // `peers` in the order of options.storage_nodes.
   ReaderVolume(ReaderVolumeOptions options, std::vector<std::unique_ptr<StoragePeer>> peers,
@@ -102,9 +103,15 @@ class ReaderVolume final : public PageVolume, private ReadSource {
   void Shutdown();
 
   // OK, or UNAVAILABLE: it has not reached a writer yet.
-  absl::Status CheckOpen() const;
+  absl::Status CheckOpen() const override;
   ReaderStatus status() const;
   std::optional<ComputeNodeName> writer() const;
+  VolumeId volume() const override;
+  VolumeEpoch epoch() const override;  // of the writer that is followed
+  // UNAVAILABLE also where ReadPage waits: a new writer is there and was not found yet.
+  void ReadPageAsync(const ReadView& view, PageNo page, VolumeReads::Done done) override;
+  // For this node as the writer (WriterVolumeOptions::history); after Shutdown.
+  std::vector<protocol::DurableStep> History() const;
   PageCacheCounters cache_counters() const { return cache_.counters(); }
   PageFetcherCounters fetch_counters() const { return fetcher_.counters(); }
 
@@ -145,6 +152,11 @@ class ReaderVolume final : public PageVolume, private ReadSource {
   void Fetched(absl::Duration latency) override;
   void Fenced() override {}  // ReadPage sees to it
   absl::Status CheckKept(Lsn read_point) const;
+  struct ReadPlan {
+    PgId pg;
+    VolumeEpoch epoch;
+  };
+  absl::StatusOr<ReadPlan> PlanRead(Lsn at, PageNo page) const;
   bool AwaitEpochAfter(VolumeEpoch epoch, Instant deadline);
   void OpenPoint(Lsn lsn) { ++points_[lsn]; }
   void ClosePoint(Lsn lsn);

@@ -9,6 +9,14 @@
 #include "compute-node/reader/reader_volume.h"
 
 namespace sextant::compute {
+namespace {
+
+absl::Status NewWriterNotFound() {
+  return absl::UnavailableError(
+      "the volume has a new writer, which this reader has not found yet: retry");
+}
+
+}  // namespace
 
 class ReaderVolume::View final : public ReadView {
  public:
@@ -66,32 +74,40 @@ absl::StatusOr<Lsn> ReaderVolume::AsOfTime(absl::Time time) const {
   return replica_.times().AtTime(absl::ToUnixMicros(time));
 }
 
+absl::StatusOr<ReaderVolume::ReadPlan> ReaderVolume::PlanRead(Lsn at, PageNo page) const {
+  std::lock_guard lock(mutex_);
+  RETURN_IF_ERROR(CheckKept(at));
+  const volume::Geometry& geometry = shape_.descriptor.geometry;
+  if (!geometry.Contains(page)) {
+    return absl::OutOfRangeError(
+        Text("page ", page, " is beyond the volume's end, ", geometry.PageCount(), " pages"));
+  }
+  return ReadPlan{geometry.PgOf(page), epoch_};
+}
+
 absl::StatusOr<PageRef> ReaderVolume::ReadPage(const ReadView& view, PageNo page) {
   const Lsn at = view.read_point();
   if (PageRef hit = cache_.Get(page, at)) return hit;
   const Instant deadline = rpc::SteadyNow() + options_.fetch.deadline;
   while (true) {
-    VolumeEpoch epoch;
-    volume::Geometry geometry;
-    {
-      std::lock_guard lock(mutex_);
-      RETURN_IF_ERROR(CheckKept(at));
-      epoch = epoch_;
-      geometry = shape_.descriptor.geometry;
-    }
-    if (!geometry.Contains(page)) {
-      return absl::OutOfRangeError(
-          Text("page ", page, " is beyond the volume's end, ", geometry.PageCount(), " pages"));
-    }
-    absl::StatusOr<PageRef> read = reads_.ReadBlocking(geometry.PgOf(page), page, at);
+    ASSIGN_OR_RETURN(const ReadPlan plan, PlanRead(at, page));
+    absl::StatusOr<PageRef> read = reads_.ReadBlocking(plan.pg, page, at);
     if (!absl::IsFailedPrecondition(read.status())) return read;
     // Another writer has fenced the epoch that this reader follows. What it reads is durable, so it
     // reads the same under the new one, once it knows that.
-    if (!AwaitEpochAfter(epoch, deadline)) {
-      return absl::UnavailableError(
-          "the volume has a new writer, which this reader has not found yet: retry");
-    }
+    if (!AwaitEpochAfter(plan.epoch, deadline)) return NewWriterNotFound();
   }
+}
+
+void ReaderVolume::ReadPageAsync(const ReadView& view, PageNo page, VolumeReads::Done done) {
+  const Lsn at = view.read_point();
+  if (PageRef hit = cache_.Get(page, at)) return done(std::move(hit));
+  const absl::StatusOr<ReadPlan> plan = PlanRead(at, page);
+  if (!plan.ok()) return done(plan.status());
+  reads_.Read(plan->pg, page, at, [done = std::move(done)](absl::StatusOr<PageRef> read) {
+    if (absl::IsFailedPrecondition(read.status())) return done(NewWriterNotFound());
+    done(std::move(read));
+  });
 }
 
 bool ReaderVolume::AwaitEpochAfter(VolumeEpoch epoch, Instant deadline) {

@@ -16,6 +16,15 @@ void CommitTimes::Begin(Lsn vdl, int64_t time_us) {
   commits_.push_back({vdl, time_us});
 }
 
+void CommitTimes::Resume(const std::vector<DurableStep>& history, Lsn vdl, int64_t time_us) {
+  const auto last = std::ranges::lower_bound(history, vdl, {}, &DurableStep::vdl);
+  if (last == history.end() || last->vdl != vdl) return Begin(vdl, time_us);
+  commits_.clear();
+  for (auto it = history.begin(); it != std::next(last); ++it) {
+    Committed(it->vdl, std::min(it->time_us, time_us));
+  }
+}
+
 void CommitTimes::Committed(Lsn commit_lsn, int64_t time_us) {
   SEXTANT_CHECK(commits_.empty() || commit_lsn > newest())
       << "commit " << commit_lsn << " after " << newest();

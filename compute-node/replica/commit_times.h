@@ -29,6 +29,10 @@ class CommitTimes {
   // Nobody asks below `floor` any more: forgets what lies below the newest commit at or below it.
   void Forget(Lsn floor);
 
+  // Goes on from what another node knew (ascending; times that lie in the future count as
+  // `time_us`), if it knew every commit through `vdl`: that is, `vdl` itself. Else as Begin.
+  void Resume(const std::vector<protocol::DurableStep>& history, Lsn vdl, int64_t time_us);
+
   bool is_empty() const { return commits_.empty(); }
   Lsn oldest() const { return commits_.front().vdl; }
   Lsn newest() const { return commits_.back().vdl; }

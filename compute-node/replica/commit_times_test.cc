@@ -67,6 +67,28 @@ TEST_F(CommitTimesTest, CommitsOfOneTimeAreOneStep) {
   EXPECT_TRUE(times_.Steps(Lsn(110), Lsn(200)).empty());
 }
 
+TEST(CommitTimes, GoesOnFromWhatAnotherNodeKnew) {
+  const std::vector<protocol::DurableStep> history = {
+      {Lsn(10), 100}, {Lsn(20), 200}, {Lsn(30), INT64_MAX}, {Lsn(40), INT64_MAX}};
+  CommitTimes times(10);
+  times.Resume(history, Lsn(30), 500);
+  EXPECT_EQ(*times.AtLsn(Lsn(25)), Lsn(20));
+  EXPECT_EQ(*times.AtTime(150), Lsn(10));
+  EXPECT_EQ(*times.AtTime(499), Lsn(20));
+  EXPECT_EQ(*times.AtTime(500), Lsn(30));
+  EXPECT_EQ(times.newest(), Lsn(30));  // what lies above was annulled
+  times.Committed(Lsn(50), 600);
+  EXPECT_EQ(*times.AtLsn(Lsn(45)), Lsn(30));
+
+  // There may have been commits between 20 and 25 that it did not hear of.
+  times.Resume(history, Lsn(25), 500);
+  EXPECT_EQ(times.size(), 1u);
+  EXPECT_TRUE(absl::IsOutOfRange(times.AtLsn(Lsn(24)).status()));
+  EXPECT_EQ(*times.AtLsn(Lsn(25)), Lsn(25));
+  times.Resume({}, Lsn(0), 500);
+  EXPECT_EQ(times.newest(), Lsn(0));
+}
+
 TEST(CommitTimes, IsBounded) {
   CommitTimes times(3);
   times.Begin(Lsn(1), 1);

@@ -67,6 +67,12 @@ absl::StatusOr<Replica::Step> Replica::Take(FollowMessage message) {
   return step;
 }
 
+std::vector<protocol::DurableStep> Replica::History() const {
+  std::vector<protocol::DurableStep> history = times_.Newest(times_.size());
+  for (const auto& mtr : pending_) history.push_back({mtr->commit_lsn, INT64_MAX});
+  return history;
+}
+
 absl::StatusOr<Replica::Mtrs> Replica::Check(const FollowMessage& message) const {
   if (message.start) RETURN_IF_ERROR(CheckStart(*message.start));
   if (message.shape) RETURN_IF_ERROR(CheckShape(*message.shape));

@@ -67,6 +67,9 @@ class Replica {
   const protocol::VolumeShape& shape() const { return shape_; }
   const std::vector<Lsn>& tails() const { return tails_; }  // by PG, at the published VDL
   const CommitTimes& times() const { return times_; }
+  // The commits that it knows of, ascending: durable ones with their times, then those that may
+  // become durable yet, with no time (INT64_MAX).
+  std::vector<protocol::DurableStep> History() const;
   uint64_t pending_bytes() const { return pending_bytes_; }
   const ReplicaCounters& counters() const { return counters_; }
 

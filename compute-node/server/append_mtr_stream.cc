@@ -37,10 +37,10 @@ void AppendMtrStream::OnReadDone(bool ok) {
     answer->response.set_id(request_.id());
   }
   const absl::Duration timeout = TimeoutOf(request_, use_->options.commit_timeout);
-  use_->appender.Append(EditsOf(request_), timeout,
-                        [self = self_, answer, timeout](const absl::StatusOr<Lsn>& lsn) {
-                          self->Appended(answer, timeout, lsn);
-                        });
+  use_->appender->Append(EditsOf(request_), timeout,
+                         [self = self_, answer, timeout](const absl::StatusOr<Lsn>& lsn) {
+                           self->Appended(answer, timeout, lsn);
+                         });
 }
 
 void AppendMtrStream::Appended(Answer* answer, absl::Duration timeout,

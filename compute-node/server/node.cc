@@ -39,7 +39,7 @@ Node::Node(ComputeFlags flags)
       registry_(std::make_shared<prometheus::Registry>()),
       latencies_(registry_.get()),
       compute_service_(this),
-      context_{flags_, *this, sql_service_, volume_service_, redo_service_, latencies_},
+      context_{flags_, *this, sql_service_, volume_service_, redo_service_, latencies_, handover_},
       kind_(RoleNamed(flags_.role).value_or(RoleKind::kWriter)) {}
 
 Node::~Node() { Stop().IgnoreError(); }

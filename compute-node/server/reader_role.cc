@@ -45,10 +45,11 @@ absl::Status ReaderRole::Start() {
   options.on_visible = [&latencies](absl::Duration lag, uint64_t commits) {
     latencies.ObserveLag(lag, commits);
   };
-  context_.volume.Refuse(NotTheWriter());
   context_.redo.Refuse(NotTheWriter());
   volume_ = std::make_unique<compute::ReaderVolume>(
       std::move(options), MakePeers(context_.flags, &timers_), MakeSource(context_));
+  log_ = std::make_unique<VolumeBackend>(volume_.get(), VolumeServiceOptions{});
+  context_.volume.Attach(log_.get());
   volume_->Start([this] { Serve(); });
   return absl::OkStatus();
 }
@@ -78,11 +79,14 @@ void ReaderRole::Stop(const absl::Status& why) {
     sql = sql_.get();
   }
   context_.sql.Detach(why);
+  context_.volume.Detach(log_.get(), why);
   tickets_.Shutdown();
   if (sql != nullptr) sql->CloseSessions(why);
   // What still waits is answered now, so that the calls that wait can end.
   volume_->Shutdown();
+  context_.handover.history = volume_->History();
   context_.sql.AwaitUnused(kAnswerPatience);
+  context_.volume.AwaitUnused(log_.get(), kAnswerPatience);
   if (sql != nullptr) sql->Stop();
 }
 

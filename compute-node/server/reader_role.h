@@ -31,6 +31,7 @@ class ReaderRole final : public Role {
   compute::TimerQueue timers_;
   compute::WriteTicketQueue tickets_;  // never given: nothing writes here
   std::unique_ptr<compute::ReaderVolume> volume_;
+  std::unique_ptr<VolumeBackend> log_;
   std::mutex mutex_;  // of what follows
   std::unique_ptr<sql::SqlExecutor> sql_;
   bool is_stopping_ = false;

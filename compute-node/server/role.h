@@ -42,6 +42,11 @@ class RoleHost {
   virtual void Fail(const absl::Status& error) = 0;
 };
 
+// What a role leaves to the next one; of the thread of roles.
+struct RoleHandover {
+  std::vector<protocol::DurableStep> history;  // the commits that a reader knew of
+};
+
 // What of the process a role works with; outlives it.
 struct RoleContext {
   const ComputeFlags& flags;
@@ -50,6 +55,7 @@ struct RoleContext {
   VolumeService& volume;
   RedoService& redo;
   ComputeLatencies& latencies;
+  RoleHandover& handover;
 };
 
 // Made, started and stopped once, on one thread; the const methods and the requests come from any

@@ -16,7 +16,7 @@ constexpr absl::Duration kIdleWait = absl::Milliseconds(500);
 }  // namespace
 
 TailStream::TailStream(grpc::CallbackServerContext* context, VolumeUse use, Lsn after)
-    : context_(*context), use_(std::move(use)), tail_(&use_->volume, after) {}
+    : context_(*context), use_(std::move(use)), tail_(use_->writer, after) {}
 
 TailStream::~TailStream() {
   if (thread_.joinable()) thread_.join();

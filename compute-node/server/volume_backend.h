@@ -1,7 +1,9 @@
-// VolumeBackend: what VolumeService works on while this node is the writer. Internal to server/.
+// VolumeBackend: what VolumeService works on while this node is the writer, or a reader. Internal
+// to server/.
 #pragma once
 
 #include <atomic>
+#include <optional>
 
 #include "absl/time/time.h"
 #include "compute-node/server/attachment.h"
@@ -22,10 +24,16 @@ struct VolumeBackend {
   // Both outlive the backend.
   VolumeBackend(compute::WriterVolume* volume, compute::WriteTicketQueue* tickets,
                 VolumeServiceOptions options)
-      : volume(*volume), appender(volume, tickets), options(options) {}
+      : volume(*volume), writer(volume), options(options) {
+    appender.emplace(volume, tickets);
+  }
+  // Of a reader; outlives the backend.
+  VolumeBackend(compute::ServedVolume* volume, VolumeServiceOptions options)
+      : volume(*volume), options(options) {}
 
-  compute::WriterVolume& volume;
-  compute::MtrAppender appender;
+  compute::ServedVolume& volume;
+  compute::WriterVolume* const writer = nullptr;  // null on a reader
+  std::optional<compute::MtrAppender> appender;   // not on a reader
   const VolumeServiceOptions options;
   OpenCalls calls;  // appending streams and tails
   std::atomic<int> tails{0};

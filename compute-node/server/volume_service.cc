@@ -27,7 +27,8 @@ void Finish(grpc::ServerUnaryReactor* reactor, SharedUse* use, const absl::Statu
   reactor->Finish(rpc::ToGrpc(status));
 }
 
-// Finishes the call, whose response is filled, once this node is proven to be the writer.
+// Finishes the call, whose response is filled, once this node is proven to be the writer; on a
+// reader, at once.
 void FinishWhenCurrent(grpc::ServerUnaryReactor* reactor, SharedUse use) {
   VolumeBackend& backend = **use;
   backend.volume.WhenCurrent(backend.options.commit_timeout,
@@ -53,6 +54,12 @@ void VolumeService::Detach(VolumeBackend* backend, const absl::Status& why) {
   backend->calls.EndAll(why);
 }
 
+absl::StatusOr<VolumeUse> VolumeService::TakeOfWriter() {
+  absl::StatusOr<VolumeUse> use = backend_.Take();
+  if (use.ok() && (*use)->writer == nullptr) return (*use)->volume.CheckAppend(0, {});
+  return use;
+}
+
 void VolumeService::AwaitUnused(VolumeBackend* backend, absl::Duration patience) {
   if (backend_.AwaitUnused(patience)) return;
   backend->calls.CancelAll();
@@ -64,7 +71,7 @@ grpc::ServerUnaryReactor* VolumeService::GetVolume(grpc::CallbackServerContext* 
                                                    v1::GetVolumeResponse* response) {
   absl::StatusOr<VolumeUse> use = backend_.Take();
   if (!use.ok()) return FinishNow(context, use.status());
-  compute::WriterVolume& volume = (*use)->volume;
+  compute::ServedVolume& volume = (*use)->volume;
   if (const absl::Status open = volume.CheckOpen(); !open.ok()) return FinishNow(context, open);
   const volume::Geometry geometry = volume.geometry();
   response->set_volume(volume.volume().value());
@@ -80,7 +87,7 @@ grpc::ServerUnaryReactor* VolumeService::GetVolume(grpc::CallbackServerContext* 
 grpc::ServerUnaryReactor* VolumeService::Append(grpc::CallbackServerContext* context,
                                                 const v1::AppendMtrRequest* request,
                                                 v1::AppendMtrResponse* response) {
-  absl::StatusOr<VolumeUse> taken = backend_.Take();
+  absl::StatusOr<VolumeUse> taken = TakeOfWriter();
   if (!taken.ok()) return FinishNow(context, taken.status());
   auto use = std::make_shared<VolumeUse>(*std::move(taken));
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
@@ -88,12 +95,12 @@ grpc::ServerUnaryReactor* VolumeService::Append(grpc::CallbackServerContext* con
   response->set_id(request->id());
   VolumeBackend& backend = **use;
   // `request` and `response` live until the reactor has finished.
-  backend.appender.Append(
+  backend.appender->Append(
       EditsOf(*request), timeout,
       [use = std::move(use), reactor, response, timeout](absl::StatusOr<Lsn> lsn) mutable {
         if (!lsn.ok()) return Finish(reactor, &use, lsn.status());
         response->set_commit_lsn(lsn->value());
-        compute::WriterVolume& volume = (*use)->volume;
+        compute::ServedVolume& volume = (*use)->volume;
         volume.WhenDurable(*lsn, timeout,
                            [use = std::move(use), reactor](const absl::Status& durable) mutable {
                              Finish(reactor, &use, durable);
@@ -104,7 +111,7 @@ grpc::ServerUnaryReactor* VolumeService::Append(grpc::CallbackServerContext* con
 
 grpc::ServerBidiReactor<v1::AppendMtrRequest, v1::AppendMtrResponse>* VolumeService::AppendStream(
     grpc::CallbackServerContext* context) {
-  absl::StatusOr<VolumeUse> use = backend_.Take();
+  absl::StatusOr<VolumeUse> use = TakeOfWriter();
   if (use.ok()) return AppendMtrStream::Start(context, *std::move(use));
   return new Refused<grpc::ServerBidiReactor<v1::AppendMtrRequest, v1::AppendMtrResponse>>(
       use.status());
@@ -116,7 +123,7 @@ grpc::ServerUnaryReactor* VolumeService::ReadPage(grpc::CallbackServerContext* c
   absl::StatusOr<VolumeUse> taken = backend_.Take();
   if (!taken.ok()) return FinishNow(context, taken.status());
   auto use = std::make_shared<VolumeUse>(*std::move(taken));
-  compute::WriterVolume& volume = (*use)->volume;
+  compute::ServedVolume& volume = (*use)->volume;
   const bool is_latest = !request->has_read_point();
   absl::StatusOr<std::unique_ptr<compute::ReadView>> opened =
       volume.OpenView(is_latest ? volume.vdl() : Lsn(request->read_point()));
@@ -146,7 +153,7 @@ grpc::ServerUnaryReactor* VolumeService::ReadPage(grpc::CallbackServerContext* c
 
 grpc::ServerWriteReactor<v1::TailResponse>* VolumeService::Tail(
     grpc::CallbackServerContext* context, const v1::TailRequest* request) {
-  absl::StatusOr<VolumeUse> use = backend_.Take();
+  absl::StatusOr<VolumeUse> use = TakeOfWriter();
   if (use.ok()) return TailStream::Start(context, *std::move(use), Lsn(request->after_lsn()));
   return new Refused<grpc::ServerWriteReactor<v1::TailResponse>>(use.status());
 }

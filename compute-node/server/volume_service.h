@@ -1,8 +1,9 @@
 // VolumeService over gRPC: the log service itself, for engines other than SQLite.
 //
 // Thin: appends go through writer/mtr_appender.h, reads and tails through writer/writer_volume.h.
-// All of it on the callback API; a tail alone has a thread, because it reads log from segments
-// piece by piece.
+// On a reader (reader/reader_volume.h) pages are read as of what it shows; appends and tails are
+// refused with FAILED_PRECONDITION, which names the writer. All of it on the callback API; a tail
+// alone has a thread, because it reads log from segments piece by piece.
 #pragma once
 
 #include "absl/time/time.h"
@@ -41,6 +42,9 @@ class VolumeService final : public v1::VolumeService::CallbackService {
                                                    const v1::TailRequest* request) override;
 
  private:
+  // For what a reader does not do: it names the writer.
+  absl::StatusOr<VolumeUse> TakeOfWriter();
+
   Attachment<VolumeBackend> backend_;
 };
 

@@ -4,6 +4,7 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <future>
 #include <map>
 #include <vector>
 
@@ -168,6 +169,49 @@ TEST_F(VolumeServiceTest, RefusesWhatIsWrongAndAppendsNothing) {
   EXPECT_EQ(Read(128, std::nullopt, &image).error_code(), grpc::StatusCode::OUT_OF_RANGE);
   EXPECT_EQ(Read(1, 1u << 30, &image).error_code(), grpc::StatusCode::OUT_OF_RANGE);
   EXPECT_EQ(cluster_->writer().head(), head);
+}
+
+TEST_F(VolumeServiceTest, AReaderServesWhatItShowsAndRefusesTheRest) {
+  uint64_t first = 0, second = 0;
+  ASSERT_TRUE(Append(Edit(1, 3, 10, "old"), &first).ok());
+  ASSERT_TRUE(Append(Edit(2, 3, 10, "new"), &second).ok());
+  ASSERT_EQ(cluster_->StartReader("reader-1", kLong), absl::OkStatus());
+  compute::ReaderVolume& reader = cluster_->reader("reader-1");
+  std::promise<absl::Status> shown;
+  reader.WhenDurable(Lsn(second), kLong, [&](absl::Status status) { shown.set_value(status); });
+  ASSERT_EQ(shown.get_future().get(), absl::OkStatus());
+  service_->Detach(backend_.get(), absl::UnavailableError("a reader comes"));
+  service_->AwaitUnused(backend_.get(), kLong);
+  VolumeBackend of_reader(&reader, {});
+  service_->Attach(&of_reader);
+
+  grpc::ClientContext context;
+  v1::GetVolumeResponse volume;
+  ASSERT_TRUE(stub_->GetVolume(&context, {}, &volume).ok());
+  EXPECT_EQ(volume.volume(), cluster_->writer().volume().value());
+  EXPECT_EQ(volume.epoch(), 1u);
+  EXPECT_EQ(volume.page_count(), 128u);
+  EXPECT_EQ(volume.vdl(), second);
+  std::string image;
+  ASSERT_TRUE(Read(3, std::nullopt, &image).ok());
+  EXPECT_EQ(image.substr(10, 3), "new");
+  ASSERT_TRUE(Read(3, first, &image).ok());
+  EXPECT_EQ(image.substr(10, 3), "old");
+  EXPECT_EQ(Read(128, std::nullopt, &image).error_code(), grpc::StatusCode::OUT_OF_RANGE);
+  EXPECT_EQ(Read(3, second + 1, &image).error_code(), grpc::StatusCode::OUT_OF_RANGE);
+
+  const grpc::Status refused = Append(Edit(3, 3, 10, "odd"));
+  EXPECT_EQ(refused.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_THAT(refused.error_message(), ::testing::HasSubstr("the writer is writer"));
+  grpc::ClientContext of_stream, of_tail;
+  auto stream = stub_->AppendStream(&of_stream);
+  EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  auto tail = stub_->Tail(&of_tail, {});
+  EXPECT_EQ(tail->Finish().error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+
+  service_->Detach(&of_reader, absl::UnavailableError("the reader goes"));
+  service_->AwaitUnused(&of_reader, kLong);
+  service_->Attach(backend_.get());
 }
 
 TEST_F(VolumeServiceTest, AStreamAnswersInOrderAndGoesOnAfterAnError) {

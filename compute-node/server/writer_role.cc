@@ -48,6 +48,7 @@ absl::Status WriterRole::Start() {
   options.on_durable = [&latencies](absl::Duration took) { latencies.ObserveCommit(took); };
   options.on_grown = [&latencies](absl::Duration took) { latencies.ObserveGrowth(took); };
   options.on_fetched = [&latencies](absl::Duration took) { latencies.ObservePageRead(took); };
+  options.history = std::exchange(context_.handover.history, {});
   ASSIGN_OR_RETURN(volume_, compute::WriterVolume::Make(std::move(options),
                                                         MakePeers(context_.flags, &timers_)));
   log_ = std::make_unique<VolumeBackend>(

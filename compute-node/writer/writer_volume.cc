@@ -261,7 +261,7 @@ absl::Status WriterVolume::BecomeOpen(const RecoveredVolume& recovered) {
   readers_return_by_ = has_been_read ? opened_at_ + options_.followers.hold : opened_at_;
   cache_.Begin(recovered.vdl);
   ring_.Reset(recovered.vdl);
-  times_.Begin(recovered.vdl, absl::ToUnixMicros(absl::Now()));
+  times_.Resume(options_.history, recovered.vdl, absl::ToUnixMicros(absl::Now()));
   MoveReadPointGrace();
   writer_->Tick(opened_at_);
   head_.store(writer_->head().value(), std::memory_order_release);

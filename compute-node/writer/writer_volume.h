@@ -28,6 +28,7 @@
 #include "absl/time/time.h"
 #include "compute-node/cache/page_cache.h"
 #include "compute-node/net/page_fetcher.h"
+#include "compute-node/net/served_volume.h"
 #include "compute-node/net/storage_peer.h"
 #include "compute-node/net/timer_queue.h"
 #include "compute-node/net/volume_reads.h"
@@ -62,6 +63,8 @@ struct WriterVolumeOptions {
   absl::Duration feed_interval = absl::Milliseconds(1);
   // For time travel: everything is kept as it was so long ago.
   absl::Duration retain;
+  // The commits that this node knew of as a reader (ReaderVolume::History).
+  std::vector<protocol::DurableStep> history;
   absl::Duration tick = absl::Milliseconds(10);
   // A view may be opened this long after head() or vdl() returned its read point, at least.
   absl::Duration read_point_grace = absl::Seconds(1);
@@ -89,7 +92,7 @@ struct VolumeStatus {
   protocol::DurableStep oldest;  // that AsOfLsn and AsOfTime know
 };
 
-class WriterVolume final : public PageVolume, private ReadSource {
+class WriterVolume final : public ServedVolume, private ReadSource {
  public:
   // `peers` in the order of options.nodes. INVALID_ARGUMENT: the nodes are not two in each of three
   // zones.
@@ -110,18 +113,17 @@ class WriterVolume final : public PageVolume, private ReadSource {
   VolumePhase phase() const { return phase_; }
   // OK, or why the volume cannot be used now: UNAVAILABLE with what is waited for,
   // FAILED_PRECONDITION when fenced or refused.
-  absl::Status CheckOpen() const;
+  absl::Status CheckOpen() const override;
   VolumeStatus status() const;
   PageCacheCounters cache_counters() const { return cache_.counters(); }
   PageFetcherCounters fetch_counters() const { return fetcher_.counters(); }
 
-  // Reads without blocking: `done` runs inside the call on a hit, else on a transport's thread.
-  void ReadPageAsync(const ReadView& view, PageNo page, VolumeReads::Done done);
+  void ReadPageAsync(const ReadView& view, PageNo page, VolumeReads::Done done) override;
 
   // Whether the newest version of every page is cached.
   bool HasHeads(const std::vector<PageNo>& pages) const;
-  VolumeEpoch epoch() const;  // {0} until open
-  VolumeId volume() const;    // {0} while unknown
+  VolumeEpoch epoch() const override;
+  VolumeId volume() const override;
 
   // Replaces the segment of `pg` on node `from` by one on node `to`; membership_changer.h has the
   // rules. `done`, on any thread: OK when the change is under way; status() tells how far it is.
