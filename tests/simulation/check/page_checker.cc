@@ -32,6 +32,10 @@ void PageChecker::ReadRefused(ComputeNo compute, NodeNo node,
   // One that was rebuilt has no older versions: others do.
   const DurableIndex::Copy& copy = facts_.index.At(node, request.segment.pg);
   if (!copy.state.has_value() || request.read_point < copy.state->read_floor) return;
+  // What an earlier writer gave up a later one cannot bring back, even where it does not know.
+  for (const auto& [epoch, pgmrpl] : given_up_) {
+    if (epoch < request.epoch && pgmrpl > request.read_point) return;
+  }
   if (View(why.message()).find("too old") != std::string_view::npos) {
     sim_.Violate("I9", "an open read point was refused: ", View(why.message()));
   }

@@ -2,6 +2,8 @@
 // an open read point may need is not collected).
 #pragma once
 
+#include <map>
+
 #include "tests/simulation/check/facts.h"
 
 namespace sextant::simulation {
@@ -15,6 +17,12 @@ class PageChecker final : public Checker {
                 const page::PageImage& image) override;
   void ReadRefused(ComputeNo compute, NodeNo node, const protocol::ReadPagesRequest& request,
                    const absl::Status& why) override;
+  void WriterStepped(ComputeNo compute, const compute::Writer& writer) override {
+    given_up_[writer.epoch()] = writer.pgmrpl();
+  }
+
+ private:
+  std::map<VolumeEpoch, Lsn> given_up_;  // PGMRPL of every writer, by epoch
 };
 
 }  // namespace sextant::simulation

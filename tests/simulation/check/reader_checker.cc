@@ -1,7 +1,18 @@
 // See reader_checker.h.
 #include "tests/simulation/check/reader_checker.h"
 
+#include <algorithm>
+
 namespace sextant::simulation {
+
+void ReaderChecker::Opened(ComputeNo compute, const compute::RecoveredVolume& volume) {
+  // One that was paused may open when its successors have long been there.
+  for (const auto& [epoch, shown] : shown_) {
+    if (epoch >= volume.epoch || shown <= volume.vdl) continue;
+    sim_.Violate("I6", "writer ", compute, " opens epoch ", volume.epoch, " at VDL ", volume.vdl,
+                 ", but a reader has shown ", shown, " of epoch ", epoch);
+  }
+}
 
 void ReaderChecker::Published(int reader, VolumeEpoch epoch, Lsn vdl) {
   const History& history = facts_.history;
@@ -10,6 +21,7 @@ void ReaderChecker::Published(int reader, VolumeEpoch epoch, Lsn vdl) {
     sim_.Violate("I8", "reader ", reader, " fell back from ", before, " to ", vdl);
   }
   before = vdl;
+  shown_[epoch] = std::max(shown_[epoch], vdl);
   if (vdl > history.highest_vdl()) {
     sim_.Violate("I6", "reader ", reader, " shows LSN ", vdl,
                  ", above every VDL: ", history.highest_vdl());

@@ -12,6 +12,7 @@ class ReaderChecker final : public Checker {
  public:
   ReaderChecker(Facts* facts, PageChecker* pages) : Checker(facts), pages_(*pages) {}
 
+  void Opened(ComputeNo compute, const compute::RecoveredVolume& volume) override;
   void Published(int reader, VolumeEpoch epoch, Lsn vdl) override;
   void ReaderDied(int reader) override { published_.erase(reader); }
   void ReaderRead(int reader, VolumeEpoch epoch, PageNo page, Lsn read_point,
@@ -21,7 +22,8 @@ class ReaderChecker final : public Checker {
 
  private:
   PageChecker& pages_;
-  std::map<int, Lsn> published_;  // by reader, in its life
+  std::map<int, Lsn> published_;      // by reader, in its life
+  std::map<VolumeEpoch, Lsn> shown_;  // the highest, by any
 };
 
 }  // namespace sextant::simulation

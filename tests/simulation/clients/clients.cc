@@ -139,8 +139,11 @@ void Clients::ReadNewest(int client) {
 }
 
 void Clients::OpenView(int client, ComputeHost* host) {
+  // Sometimes of the past, as far as it is kept.
+  const Lsn vdl = host->writer()->vdl(), oldest = std::min(host->writer()->pgmrpl(), vdl);
+  const Lsn point = sim_.rng.OneIn(4) ? oldest + sim_.rng.Between(0, vdl - oldest) : vdl;
   auto view = std::make_shared<View>(
-      View{client, turns_[client], host, sim_.loop.life(host->process()), host->writer()->vdl(),
+      View{client, turns_[client], host, sim_.loop.life(host->process()), point,
            sim_.loop.now() + sim_.Between(absl::ZeroDuration(), plan_.view_high)});
   host->OpenPoint(view->point);
   ReadNext(view);

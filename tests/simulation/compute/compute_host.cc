@@ -103,6 +103,7 @@ void ComputeHost::Settle() {
   }
   CountBehind();
   NoteCommitTimes();
+  running_->cache->Advance(writer.vdl(), LowestPoint());
   if (!writer.is_fenced()) FeedReaders();
   sim_.observer->WriterStepped(compute_, writer);
   for (const WriterOutput::RaiseEpoch& raise : output.raise_epochs) PerformRaise(raise);
@@ -171,6 +172,9 @@ void ComputeHost::BecomeOpen() {
     running_->members.push_back(std::move(by_slot));
   }
   running_->writer = std::make_unique<Writer>(recovered, world_.plan->writer);
+  // One shard: which pages share one must not depend on where memory lies.
+  running_->cache = std::make_unique<compute::PageCache>(world_.plan->cache_bytes, /*shards=*/1);
+  running_->cache->Begin(recovered.vdl);
   OpenRedo();
   running_->writer->Tick(now());
   for (size_t node = 0; node < running_->connections.size(); ++node) {
@@ -183,6 +187,12 @@ Writer::Appended ComputeHost::Append(const std::vector<page::PageChange>& change
   const Lsn prev_lsn = running_->writer->head();
   const Writer::Appended appended = running_->writer->Append(changes);
   sim_.observer->Appended(compute_, epoch(), appended, changes, images);
+  for (size_t i = 0; i < changes.size(); ++i) {
+    auto image = std::make_shared<page::PageImage>();
+    image->lsn = appended.first_lsn + i;
+    image->bytes = images[i];
+    running_->cache->Publish(changes[i].page, std::move(image));
+  }
   running_->redo->ring.Push({prev_lsn, appended.first_lsn, appended.commit_lsn, changes},
                             running_->writer->vdl());
   running_->redo->undurable.push_back(appended.commit_lsn);

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "compute-node/cache/page_cache.h"
 #include "compute-node/replica/commit_times.h"
 #include "compute-node/replica/followers.h"
 #include "compute-node/volume/writer.h"
@@ -44,7 +45,7 @@ struct ComputePlan {
   // A mini-transaction of so many changes is told without payloads, or not at all.
   uint64_t notice_changes = 5, too_large_changes = 6;
   uint64_t reader_pending_bytes = 1 << 20;
-  uint64_t reader_cache_bytes = 6000;
+  uint64_t cache_bytes = 6000;  // of a writer, of a reader
   size_t remembered_changes = 64;
 };
 
@@ -140,6 +141,7 @@ class ComputeHost {
     compute::WaitToken last_wait;
     std::map<Lsn, int> points;
     std::unique_ptr<Redo> redo;  // once open
+    std::unique_ptr<compute::PageCache> cache;
   };
   struct Fetch;
   struct Request;

@@ -17,6 +17,13 @@ struct ComputeHost::Fetch {
 void ComputeHost::Read(PageNo page, Lsn read_point, ReadDone done) {
   compute::Writer& writer = *running_->writer;
   if (writer.is_fenced()) return done(absl::FailedPreconditionError("fenced"));
+  // Half of them, so that segments are asked too.
+  const compute::PageRef hit = sim_.rng.OneIn(2) ? running_->cache->Get(page, read_point) : nullptr;
+  if (hit != nullptr) {
+    sim_.Count(Rare::kCacheAnswered);
+    sim_.observer->PageRead(compute_, epoch(), page, read_point, *hit);
+    return done(*hit);
+  }
   const PgId pg = running_->recovered.descriptor.geometry.PgOf(page);
   const Lsn at = std::min(read_point, writer.vdl());
   auto fetch = std::make_shared<Fetch>();
@@ -85,8 +92,12 @@ void ComputeHost::EndFetch(const std::shared_ptr<Fetch>& fetch,
   const ReadDone done = std::exchange(fetch->done, nullptr);
   ClosePoint(fetch->request.read_point);
   if (result.ok()) {
-    sim_.observer->PageRead(compute_, epoch(), fetch->request.pages.front(),
-                            fetch->request.read_point, *result);
+    const PageNo page = fetch->request.pages.front();
+    const Lsn at = fetch->request.read_point;
+    sim_.observer->PageRead(compute_, epoch(), page, at, *result);
+    const auto used =
+        running_->cache->InsertRead(page, std::make_shared<const page::PageImage>(*result), at);
+    if (!used.ok()) sim_.Violate("I7", "writer ", compute_, ": ", View(used.status().message()));
   }
   done(std::move(result));
 }

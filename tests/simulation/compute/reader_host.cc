@@ -14,7 +14,7 @@ using compute::Replica;
 // One shard: which pages share one must not depend on where memory lies.
 ReaderHost::Running::Running(const ComputePlan& plan, const std::string& name)
     : replica(name, {.max_pending_bytes = plan.reader_pending_bytes}),
-      cache(plan.reader_cache_bytes, /*shards=*/1, plan.remembered_changes) {}
+      cache(plan.cache_bytes, /*shards=*/1, plan.remembered_changes) {}
 
 ReaderHost::ReaderHost(World world, ReaderNo reader)
     : sim_(*world.sim),

@@ -72,6 +72,7 @@ constexpr std::array<std::string_view, kRares> kRareNames = {
     "a reader read below what it shows",
     "redo was applied to a page that a reader had cached",
     "redo without its bytes took a page out of a reader's cache",
+    "a writer's cache answered",
 };
 
 template <typename Names, typename Counts>

@@ -89,6 +89,7 @@ enum class Rare {
   kReaderReadOldPoint,
   kRedoApplied,
   kPageInvalidated,
+  kCacheAnswered,
   kCount
 };
 

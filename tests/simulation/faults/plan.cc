@@ -97,7 +97,7 @@ void DrawReaders(Prng* rng, Plan* plan) {
   compute.notice_changes = rng->Between(3, 8);
   compute.too_large_changes = compute.notice_changes + rng->Between(0, 2);
   compute.reader_pending_bytes = Spread(rng, 2000, 8);
-  compute.reader_cache_bytes = Spread(rng, 1000, 5);
+  compute.cache_bytes = Spread(rng, 1000, 5);
   compute.remembered_changes = Spread(rng, 1, 8);
   plan->faults.reader_kill = Mean(rng, 2, 100, 3);
   plan->faults.reader_pause = Mean(rng, 2, 60, 4);
