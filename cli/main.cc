@@ -38,6 +38,7 @@ int Main(int argc, char** argv) {
   AddSegmentCommands(&app, &cli);
   AddBenchCommands(&app, &cli);
   AddFaultCommands(&app, &cli);
+  AddBinlogCommands(&app, &cli);
   AddPingCommand(&app, &cli);
   AddSqlCommand(&app, &cli);
   AddMiscCommands(&app, &cli);

@@ -21,6 +21,12 @@ namespace {
 
 constexpr absl::Duration kAnswerTimeout = absl::Seconds(1);
 
+// The traditional path's nodes do what a writer and its readers do.
+std::string RoleOf(const v1::ComputeStatus& answer) {
+  if (answer.role() == "binlog-source") return "writer";
+  return answer.role() == "binlog-replica" ? "reader" : answer.role();
+}
+
 NodeReport ReportOf(const std::string& address, const absl::Status& status,
                     const v1::ComputeStatus& answer) {
   NodeReport report{.address = address, .answers = status.ok()};
@@ -32,7 +38,7 @@ NodeReport ReportOf(const std::string& address, const absl::Status& status,
   }
   if (!status.ok()) return report;
   report.node = answer.node();
-  report.role = answer.role();
+  report.role = RoleOf(answer);
   report.phase = answer.phase();
   report.epoch = answer.epoch();
   for (const v1::ComputeNodeAddress& node : answer.compute_nodes()) {

@@ -43,6 +43,7 @@ void AddBenchCommands(CLI::App* app, Cli* cli);
 void AddVolumeCommands(CLI::App* app, Cli* cli);
 void AddSegmentCommands(CLI::App* app, Cli* cli);
 void AddFaultCommands(CLI::App* app, Cli* cli);
+void AddBinlogCommands(CLI::App* app, Cli* cli);
 void AddPingCommand(CLI::App* app, Cli* cli);
 void AddMiscCommands(CLI::App* app, Cli* cli);  // version, completion
 

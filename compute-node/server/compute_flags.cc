@@ -73,18 +73,45 @@ void AddWriterFlags(CLI::App* app, ComputeFlags* flags) {
                    "Drops the stream to a storage node when so much waits to be sent.");
 }
 
+void AddBinlogFlags(CLI::App* app, BinlogFlags* flags) {
+  app->add_option("--data-dir", flags->data_dir,
+                  "Keeps data and binlog in this folder (traditional path).");
+  app->add_option("--semi-sync-acks", flags->semi_sync_acks,
+                  "Answers commits when so many replicas have synced them; 0: asynchronous.")
+      ->capture_default_str();
+  app->add_option("--semi-sync-fall-back-ms", flags->fall_back_ms,
+                  "Goes on without replicas when they are silent for so long; 0: never. Commits "
+                  "answered then may be lost at a failover.")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
+  rpc::AddByteSize(app, "--binlog-file-size", &flags->file_bytes,
+                   "Begins a new binlog file when one is so large.");
+}
+
+// The traditional path has no storage nodes.
+absl::Status CheckBinlogFlags(const ComputeFlags& flags) {
+  if (flags.binlog.data_dir.empty()) {
+    return absl::InvalidArgumentError(
+        Text("--role ", flags.role, " keeps its data in a folder: give --data-dir"));
+  }
+  if (flags.storage_node_texts.empty() && flags.spare_node_texts.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      Text("--role ", flags.role, " uses no storage nodes: leave --storage-node out"));
+}
+
 }  // namespace
 
 void AddComputeFlags(CLI::App* app, ComputeFlags* flags) {
   rpc::AddCommonFlags(app, &flags->common);
   app->add_option("--node-name", flags->node, "Names this node.")->capture_default_str();
-  app->add_option("--role", flags->role, "Sets what this node does: writer, or reader.")
+  app->add_option("--role", flags->role,
+                  "Sets what this node does: writer, or reader; or, in the traditional path, "
+                  "binlog-source or binlog-replica.")
       ->capture_default_str()
-      ->check(CLI::IsMember({"writer", "reader"}));
+      ->check(CLI::IsMember({"writer", "reader", "binlog-source", "binlog-replica"}));
   app->add_option("--storage-node", flags->storage_node_texts,
                   "Names a storage node, NAME@ZONE=HOST:PORT; six times, two in each of three "
-                  "zones.")
-      ->required();
+                  "zones. Not in the traditional path.");
   app->add_option(
       "--spare-node", flags->spare_node_texts,
       "Names a storage node that a volume is not made on and that may replace a member, "
@@ -117,9 +144,15 @@ void AddComputeFlags(CLI::App* app, ComputeFlags* flags) {
   app->add_option("--sql-max-sessions", flags->sql_max_sessions,
                   "Refuses more SQL sessions than this at once.");
   AddWriterFlags(app, flags);
+  AddBinlogFlags(app, &flags->binlog);
 }
 
 absl::Status CheckComputeFlags(ComputeFlags* flags) {
+  for (const std::string& text : flags->compute_node_texts) {
+    ASSIGN_OR_RETURN(ComputeNodeAddress node, ParseComputeNode(text));
+    flags->compute_nodes.push_back(std::move(node));
+  }
+  if (flags->role.rfind("binlog-", 0) == 0) return CheckBinlogFlags(*flags);
   for (const std::string& text : flags->storage_node_texts) {
     ASSIGN_OR_RETURN(StorageNodeAddress node, ParseStorageNode(text));
     flags->volume.nodes.push_back(node.member);
@@ -130,10 +163,6 @@ absl::Status CheckComputeFlags(ComputeFlags* flags) {
     ASSIGN_OR_RETURN(StorageNodeAddress node, ParseStorageNode(text));
     flags->volume.nodes.push_back(node.member);
     flags->storage_nodes.push_back(std::move(node));
-  }
-  for (const std::string& text : flags->compute_node_texts) {
-    ASSIGN_OR_RETURN(ComputeNodeAddress node, ParseComputeNode(text));
-    flags->compute_nodes.push_back(std::move(node));
   }
   RETURN_IF_ERROR(
       volume::ValidateGeometry(flags->page_bytes, flags->segment_bytes, flags->protection_groups));

@@ -22,6 +22,14 @@ struct ComputeNodeAddress {
   std::string address;  // HOST:PORT
 };
 
+// Of the traditional path.
+struct BinlogFlags {
+  std::string data_dir;
+  size_t semi_sync_acks = 0;
+  int fall_back_ms = 0;  // 0: never
+  uint64_t file_bytes = 64ull << 20;
+};
+
 struct ComputeFlags {
   rpc::CommonFlags common;
   std::string node = "writer";
@@ -43,6 +51,7 @@ struct ComputeFlags {
   int sql_threads = 0;
   size_t sql_max_sessions = 1024;
   compute::WriterVolumeOptions volume;
+  BinlogFlags binlog;
 
   // By CheckComputeFlags:
   std::vector<StorageNodeAddress> storage_nodes;  // of both

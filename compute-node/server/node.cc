@@ -39,7 +39,8 @@ Node::Node(ComputeFlags flags)
       registry_(std::make_shared<prometheus::Registry>()),
       latencies_(registry_.get()),
       compute_service_(this),
-      context_{flags_, *this, sql_service_, volume_service_, redo_service_, latencies_, handover_},
+      context_{flags_,        *this,           sql_service_, volume_service_,
+               redo_service_, binlog_service_, latencies_,   handover_},
       kind_(RoleNamed(flags_.role).value_or(RoleKind::kWriter)) {}
 
 Node::~Node() { Stop().IgnoreError(); }
@@ -47,7 +48,7 @@ Node::~Node() { Stop().IgnoreError(); }
 absl::Status Node::Start() {
   ASSIGN_OR_RETURN(server_, rpc::Server::Start(flags_.common.server,
                                                {&compute_service_, &volume_service_, &sql_service_,
-                                                &redo_service_},
+                                                &redo_service_, &binlog_service_},
                                                registry_, {std::make_shared<Metrics>(this)}));
   spdlog::info("compute node listens{}",
                rpc::Fields("listen", server_->address(), "metrics", server_->metrics_address()));
@@ -176,10 +177,11 @@ absl::Status Node::UndoReplace(const v1::UndoReplaceRequest& request) {
 }
 
 absl::Status Node::Promote(v1::PromoteResponse* response) {
-  absl::StatusOr<RoleKind> next;
+  absl::StatusOr<RoleKind> next = BetweenRoles();
   {
     std::lock_guard lock(mutex_);
-    next = kind_;  // between two roles: asked again, most likely
+    // About to lead: asked again, most likely.
+    if (kind_ == RoleKind::kWriter || kind_ == RoleKind::kBinlogSource) next = kind_;
   }
   next = WithRole<absl::StatusOr<RoleKind>>([](Role& role) { return role.Promotion(); }, next);
   RETURN_IF_ERROR(next.status());

@@ -63,6 +63,7 @@ class Node final : public NodeControl, private RoleHost {
   VolumeService volume_service_;
   SqlService sql_service_;
   RedoService redo_service_;
+  BinlogService binlog_service_;
   RoleHandover handover_;
   const RoleContext context_;
   std::unique_ptr<rpc::Server> server_;

@@ -4,14 +4,19 @@
 #include <utility>
 
 #include "common/base/text.h"
+#include "compute-node/server/binlog_replica_role.h"
+#include "compute-node/server/binlog_source_role.h"
 #include "compute-node/server/reader_role.h"
 #include "compute-node/server/writer_role.h"
 
 namespace sextant::server {
 namespace {
 
-constexpr std::pair<RoleKind, const char*> kRoles[] = {{RoleKind::kWriter, "writer"},
-                                                       {RoleKind::kReader, "reader"}};
+constexpr std::pair<RoleKind, const char*> kRoles[] = {
+    {RoleKind::kWriter, "writer"},
+    {RoleKind::kReader, "reader"},
+    {RoleKind::kBinlogSource, "binlog-source"},
+    {RoleKind::kBinlogReplica, "binlog-replica"}};
 
 absl::Status OnlyTheWriter(RoleKind kind) {
   return absl::FailedPreconditionError(
@@ -47,6 +52,10 @@ absl::StatusOr<std::unique_ptr<Role>> MakeRole(RoleKind kind, const RoleContext&
       return std::make_unique<WriterRole>(context);
     case RoleKind::kReader:
       return std::make_unique<ReaderRole>(context);
+    case RoleKind::kBinlogSource:
+      return std::make_unique<BinlogSourceRole>(context);
+    case RoleKind::kBinlogReplica:
+      return std::make_unique<BinlogReplicaRole>(context);
   }
   return absl::InvalidArgumentError("no such role");
 }

@@ -14,6 +14,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "compute-node/server/binlog_service.h"
 #include "compute-node/server/compute_flags.h"
 #include "compute-node/server/compute_metrics.h"
 #include "compute-node/server/redo_service.h"
@@ -23,8 +24,8 @@
 
 namespace sextant::server {
 
-enum class RoleKind { kWriter, kReader };
-const char* RoleName(RoleKind kind);                         // "writer", "reader"
+enum class RoleKind { kWriter, kReader, kBinlogSource, kBinlogReplica };
+const char* RoleName(RoleKind kind);                         // "writer", "reader", ...
 std::optional<RoleKind> RoleNamed(const std::string& name);  // nullopt: none is called that
 
 // What a role may ask of its process. All methods from any thread, none blocks.
@@ -54,6 +55,7 @@ struct RoleContext {
   SqlService& sql;
   VolumeService& volume;
   RedoService& redo;
+  BinlogService& binlog;
   ComputeLatencies& latencies;
   RoleHandover& handover;
 };

@@ -56,6 +56,7 @@ absl::StatusOr<DatabasePtr> OpenDatabase(const std::string& path) {
   if (rc != SQLITE_OK)
     return absl::UnavailableError(Text("opening ", path, ": ", sqlite3_errstr(rc)));
   sqlite3_busy_timeout(raw, kReadWaitMs);
+  sqlite3_db_config(raw, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
   RETURN_IF_ERROR(
       Run(raw,
           "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA "
@@ -72,6 +73,7 @@ absl::StatusOr<std::unique_ptr<LocalData>> LocalData::Open(const std::string& fo
   if (error) return absl::UnavailableError(Text("making ", folder, ": ", error.message()));
   RETURN_IF_ERROR(data->LoadState(id));
   ASSIGN_OR_RETURN(data->store_, BinlogStore::Open(folder + "/binlog", {}, options));
+  RETURN_IF_ERROR(data->DropHalfASeed(options));
   ASSIGN_OR_RETURN(data->db_, OpenDatabase(data->database_path_));
   sqlite3* const db = data->db_.get();
   sqlite3_wal_hook(
@@ -87,15 +89,36 @@ absl::StatusOr<std::unique_ptr<LocalData>> LocalData::Open(const std::string& fo
   return data;
 }
 
+// A crash while the folder was seeded: a binlog that begins behind data that are not there.
+absl::Status LocalData::DropHalfASeed(BinlogStoreOptions options) {
+  if (std::filesystem::exists(database_path_)) return absl::OkStatus();
+  if (store_->files().front().before.is_empty()) return absl::OkStatus();
+  spdlog::warn("this copy was seeded only half: it begins again{}", rpc::Fields("folder", folder_));
+  const std::string folder = folder_ + "/binlog";
+  store_ = nullptr;
+  std::error_code error;
+  std::filesystem::remove_all(folder, error);
+  if (error) return absl::UnavailableError(Text("removing ", folder, ": ", error.message()));
+  ASSIGN_OR_RETURN(store_, BinlogStore::Open(folder, {}, options));
+  return absl::OkStatus();
+}
+
 absl::Status LocalData::LoadState(ReplicaId id) {
   const std::string path = folder_ + "/node.state";
   if (!std::filesystem::exists(path)) return SaveState({.id = id});
   ASSIGN_OR_RETURN(const std::string text, ReadFile(path, 0, SIZE_MAX));
+  std::lock_guard lock(state_mutex_);
   ASSIGN_OR_RETURN(state_, ParseState(text));
   return absl::OkStatus();
 }
 
+NodeState LocalData::state() const {
+  std::lock_guard lock(state_mutex_);
+  return state_;
+}
+
 absl::Status LocalData::SaveState(const NodeState& state) {
+  std::lock_guard lock(state_mutex_);
   RETURN_IF_ERROR(ReplaceFile(folder_ + "/node.state", StateText(state)));
   state_ = state;
   return absl::OkStatus();
@@ -185,7 +208,8 @@ absl::Status LocalData::Checkpoint() {
   int frames = 0, done = 0;
   const int rc =
       sqlite3_wal_checkpoint_v2(db_.get(), "main", SQLITE_CHECKPOINT_PASSIVE, &frames, &done);
-  if (rc == SQLITE_OK && frames == done) wal_pages_ = 0;
+  wal_pages_ = rc == SQLITE_OK ? frames - done : wal_pages_;
+  if (wal_pages_ == 0) checkpointed_.store(position_.value());
   if (rc == SQLITE_OK || rc == SQLITE_BUSY) return absl::OkStatus();
   return SqliteError(db_.get(), "checkpointing");
 }
@@ -206,13 +230,15 @@ absl::Status LocalData::CopyTo(const std::string& path) {
 
 absl::Status LocalData::Seed(const std::string& folder, const std::string& copy,
                              const GtidSet& history, const NodeState& state) {
+  // The new id first: whatever a crash leaves here must not pass for what the old copy
+  // acknowledged.
+  RETURN_IF_ERROR(ReplaceFile(folder + "/node.state", StateText(state)));
   std::error_code error;
   for (const char* name : {"/data.sqlite", "/data.sqlite-wal", "/data.sqlite-shm", "/binlog"}) {
     std::filesystem::remove_all(folder + name, error);
   }
   ASSIGN_OR_RETURN(const auto store, BinlogStore::Open(folder + "/binlog", history, {}));
-  RETURN_IF_ERROR(ReplaceFile(folder + "/node.state", StateText(state)));
-  // The data last: without it the folder is a new one.
+  // The data last: without it the binlog is dropped (DropHalfASeed).
   std::filesystem::rename(copy, folder + "/data.sqlite", error);
   if (error) return absl::UnavailableError(Text("moving ", copy, ": ", error.message()));
   return SyncFolder(folder);

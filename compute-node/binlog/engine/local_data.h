@@ -7,12 +7,14 @@
 // A source's and a replica's folders are alike, so that either can become the other. Opening brings
 // the data up to the binlog's end: the WAL is not synced at each commit, the binlog is.
 //
-// Thread-safety: store() as BinlogStore; everything else from one thread at a time.
+// Thread-safety: store() as BinlogStore, what says so; everything else from one thread at a time.
 #pragma once
 
 #include <sqlite3.h>
 
+#include <atomic>
 #include <memory>
+#include <mutex>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -27,7 +29,9 @@ struct CloseDatabase {
   void operator()(sqlite3* db) const { sqlite3_close(db); }
 };
 using DatabasePtr = std::unique_ptr<sqlite3, CloseDatabase>;
-// WAL mode, synchronous=NORMAL: synced at checkpoints, which are made by hand.
+// WAL mode, synchronous=NORMAL: synced at checkpoints, which are made by hand, and never by
+// closing: the data file must not get ahead of the binlog, and the last connection to a copy that
+// was replaced would delete the WAL of the new one, which has the same name.
 absl::StatusOr<DatabasePtr> OpenDatabase(const std::string& path);
 
 struct NodeState {
@@ -44,7 +48,8 @@ class LocalData {
 
   const std::string& database_path() const { return database_path_; }
   BinlogStore& store() { return *store_; }
-  const NodeState& state() const { return state_; }
+  // Both from any thread.
+  NodeState state() const;
   absl::Status SaveState(const NodeState& state);
   TxnSeq position() const { return position_; }
 
@@ -60,8 +65,12 @@ class LocalData {
   absl::Status Rewind(TxnSeq keep);
   // Copies the WAL into the data file and syncs both; nobody may be writing.
   absl::Status Checkpoint();
-  // Pages in the WAL, about.
+  // Pages in the WAL that this object wrote, or found there at its last checkpoint, about.
   int wal_pages() const { return wal_pages_; }
+
+  // Through which transaction the data file itself holds all, synced; of what this object applied.
+  // Any thread.
+  TxnSeq checkpointed() const { return TxnSeq(checkpointed_.load()); }
 
   // A copy of the data as of position(), made without stopping readers: for seeding.
   absl::Status CopyTo(const std::string& path);
@@ -73,10 +82,12 @@ class LocalData {
   LocalData(std::string folder)
       : folder_(std::move(folder)), database_path_(folder_ + "/data.sqlite") {}
   absl::Status LoadState(ReplicaId id);
+  absl::Status DropHalfASeed(BinlogStoreOptions options);
   absl::Status CatchUp();
 
   const std::string folder_;
   const std::string database_path_;
+  mutable std::mutex state_mutex_;
   NodeState state_;
   std::unique_ptr<BinlogStore> store_;
   DatabasePtr db_;
@@ -84,6 +95,7 @@ class LocalData {
   TxnSeq position_;
   std::optional<BinlogReader> reader_;
   int wal_pages_ = 0;
+  std::atomic<uint64_t> checkpointed_{0};
 };
 
 }  // namespace sextant::binlog

@@ -70,7 +70,7 @@ std::optional<Instant> ReplicaEngine::connect_at() const {
 
 GtidSet ReplicaEngine::received() const {
   std::lock_guard lock(mutex_);
-  return machine_.received();
+  return machine_.received().Through(machine_.synced());
 }
 
 void ReplicaEngine::SourceAt(TxnSeq head) {
@@ -78,8 +78,7 @@ void ReplicaEngine::SourceAt(TxnSeq head) {
   machine_.SourceAt(head);
 }
 
-absl::StatusOr<std::optional<TxnSeq>> ReplicaEngine::Receive(std::string_view bytes) {
-  TxnSeq last;
+absl::Status ReplicaEngine::Relay(std::string_view bytes, TxnSeq* last) {
   while (!bytes.empty()) {
     // The stream's checksums are the disk's: what is damaged is never written.
     ASSIGN_OR_RETURN(const TransactionView transaction, DecodeTransaction(&bytes));
@@ -91,14 +90,22 @@ absl::StatusOr<std::optional<TxnSeq>> ReplicaEngine::Receive(std::string_view by
     }
     if (!is_new) continue;
     RETURN_IF_ERROR(data_->store().Append(header.gtid, transaction.bytes));
-    last = header.gtid.seq;
+    *last = header.gtid.seq;
   }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::optional<TxnSeq>> ReplicaEngine::Receive(std::string_view bytes) {
+  TxnSeq last;
+  const absl::Status relayed = Relay(bytes, &last);
+  // What came before an error is held, and will be claimed: it must be on disk.
   if (last > TxnSeq(0)) {
     RETURN_IF_ERROR(data_->store().Sync());
     std::lock_guard lock(mutex_);
     machine_.RelaySynced(last);
     changed_.notify_all();
   }
+  RETURN_IF_ERROR(relayed);
   return TakeAck();
 }
 

@@ -49,6 +49,7 @@ class ReplicaEngine final : public sql::SqlEngine, private LocalHost {
   absl::StatusOr<std::optional<TxnSeq>> Receive(std::string_view bytes);
   std::optional<TxnSeq> TakeAck();
   void SourceAt(TxnSeq head);
+  // In the synced relay log.
   GtidSet received() const;
 
   // --- SqlEngine
@@ -71,6 +72,7 @@ class ReplicaEngine final : public sql::SqlEngine, private LocalHost {
   void Fail(const absl::Status&) override {}
   void WalGrew(int) override {}
 
+  absl::Status Relay(std::string_view bytes, TxnSeq* last);
   void RunApply();
   void RunUpkeep();
   void Break(const absl::Status& why);

@@ -3,6 +3,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "common/base/status.h"
@@ -193,19 +194,33 @@ void SourceEngine::RunUpkeep() {
     CarryOut(std::move(lock));
     Answer(std::move(expired),
            absl::DeadlineExceededError("the binlog was not on enough nodes in time"));
-    CheckpointIfLong();
+    if (wal_pages_.load(std::memory_order_relaxed) >= options_.checkpoint_pages) {
+      Checkpoint().IgnoreError();  // tried again at the next tick
+    }
     lock = std::unique_lock(mutex_);
   }
 }
 
 // The data file must never get ahead of the synced binlog, so nobody writes meanwhile.
-void SourceEngine::CheckpointIfLong() {
-  if (wal_pages_.load(std::memory_order_relaxed) < options_.checkpoint_pages) return;
-  const absl::StatusOr<compute::WriteTicket> ticket = tickets_->AcquireBlocking(kTicketPatience);
-  if (!ticket.ok()) return;
-  if (AwaitSynced(TxnSeq(Head().value() - 1), kTicketPatience) < Head()) return;
-  if (absl::Status status = data_->Checkpoint(); !status.ok()) Fail(status);
+absl::Status SourceEngine::Checkpoint() {
+  ASSIGN_OR_RETURN(const compute::WriteTicket ticket, tickets_->AcquireBlocking(kTicketPatience));
+  const TxnSeq head = Head();
+  if (head > TxnSeq(0) && AwaitSynced(TxnSeq(head.value() - 1), kTicketPatience) < head) {
+    return absl::UnavailableError("the binlog was not synced in time");
+  }
+  if (absl::Status status = data_->Checkpoint(); !status.ok()) {
+    Fail(status);
+    return status;
+  }
   wal_pages_.store(0, std::memory_order_relaxed);
+  // Readers of old snapshots keep it from copying all.
+  if (data_->wal_pages() == 0) checkpointed_.store(head.value());
+  return absl::OkStatus();
+}
+
+TxnSeq SourceEngine::PurgeableThrough() const {
+  std::lock_guard lock(mutex_);
+  return std::min(TxnSeq(checkpointed_.load()), machine_.HeldByJoined());
 }
 
 absl::StatusOr<TxnSeq> SourceEngine::Join(ReplicaId replica, const GtidSet& received) {

@@ -71,6 +71,12 @@ class SourceEngine final : public sql::SqlEngine, private LocalHost {
   TxnSeq AwaitSynced(TxnSeq above, absl::Duration timeout);
   bool is_stopping() const;
 
+  // Copies the WAL into the data file and syncs both, while nobody writes. UNAVAILABLE: not now.
+  absl::Status Checkpoint();
+  // Through where neither this node after a crash nor a follower that is connected needs the
+  // binlog.
+  TxnSeq PurgeableThrough() const;
+
   SourceStatus status() const;
   LocalData& data() { return *data_; }
 
@@ -87,7 +93,6 @@ class SourceEngine final : public sql::SqlEngine, private LocalHost {
 
   void RunSyncs();
   void RunUpkeep();
-  void CheckpointIfLong();
   // Takes the machine's output and carries it out; drops the lock.
   void CarryOut(std::unique_lock<std::mutex> lock);
 
@@ -99,6 +104,7 @@ class SourceEngine final : public sql::SqlEngine, private LocalHost {
   std::atomic<uint64_t> head_;
   std::atomic<uint64_t> durable_;
   std::atomic<int> wal_pages_{0};
+  std::atomic<uint64_t> checkpointed_{0};  // the data file itself holds so much, synced
 
   mutable std::mutex mutex_;
   std::condition_variable appended_, synced_, stopping_;

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "common/testing/status_matchers.h"
+#include "compute-node/binlog/log/describe.h"
 
 namespace sextant::binlog {
 namespace {
@@ -112,6 +113,29 @@ TEST(Transaction, ExampleOfTheDocument) {
   EXPECT_EQ(view->header.gtid, (Gtid{kSource, TxnSeq(5)}));
   EXPECT_EQ(view->bytes, bytes);
   EXPECT_EQ(view->events.size(), 2u);
+}
+
+TEST(Transaction, AsTextForPeople) {
+  TransactionBuilder builder;
+  builder.AddStatement("CREATE TABLE t(a, b)");
+  const uint64_t t = builder.TableIndex("t", true, 2);
+  builder.AddRow({.table = t, .rowid_after = 1, .after = {int64_t{1}, TextValue{"it's"}}});
+  builder.AddRow({.table = t,
+                  .op = RowOp::kUpdate,
+                  .rowid_before = 1,
+                  .rowid_after = 2,
+                  .before = {NullValue{}, 1.5},
+                  .after = {BlobValue{"\x01\xff"}, TextValue{"\n"}}});
+  builder.AddSequence({.table = "t", .after = Value(int64_t{2})});
+  const std::string bytes = builder.Seal({kSource, TxnSeq(5)}, 1'700'000'000'000'001);
+  std::string_view in = bytes;
+  EXPECT_EQ(Describe(*DecodeTransaction(&in)),
+            "0123456789abcdef:5  2023-11-14T22:13:20.000001Z  " + std::to_string(bytes.size()) +
+                " bytes\n"
+                "  CREATE TABLE t(a, b)\n"
+                "  insert t rowid 1: 1, 'it''s'\n"
+                "  update t rowid 1: NULL, 1.5 -> rowid 2: x'01ff', CAST(x'0a' AS TEXT)\n"
+                "  sequence t: none -> 2\n");
 }
 
 TEST(Transaction, MarksForgetWhatCameAfter) {

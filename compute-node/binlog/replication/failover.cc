@@ -2,6 +2,7 @@
 #include "compute-node/binlog/replication/failover.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "common/base/status.h"
 #include "common/base/text.h"
@@ -9,8 +10,18 @@
 namespace sextant::binlog {
 namespace {
 
+// Holds most of those of the highest tenure.
+const Candidate* Longest(const std::vector<Candidate>& candidates) {
+  return &*std::max_element(candidates.begin(), candidates.end(),
+                            [](const Candidate& a, const Candidate& b) {
+                              return std::make_pair(a.tenure, a.received.last()) <
+                                     std::make_pair(b.tenure, b.received.last());
+                            });
+}
+
 absl::Status CheckOneLine(const std::vector<Candidate>& candidates, const Candidate& longest) {
   for (const Candidate& candidate : candidates) {
+    if (candidate.tenure < longest.tenure) continue;
     if (longest.received.Contains(candidate.received)) continue;
     return absl::DataLossError(Text("the replicas ", longest.name, " and ", candidate.name,
                                     " went apart after transaction ",
@@ -20,13 +31,13 @@ absl::Status CheckOneLine(const std::vector<Candidate>& candidates, const Candid
   return absl::OkStatus();
 }
 
-bool MayBeAcknowledged(const FailoverQuestion& question, TxnSeq seq) {
+bool MayBeAcknowledged(const FailoverQuestion& question, const Candidate& longest, TxnSeq seq) {
   if (question.acks == 0) return false;
   size_t holders = question.replicas > question.reachable.size()
                        ? question.replicas - question.reachable.size()
                        : 0;
   for (const Candidate& candidate : question.reachable) {
-    if (candidate.received.last() >= seq) ++holders;
+    if (CommonThrough(longest.received, candidate.received) >= seq) ++holders;
   }
   return holders >= question.acks;
 }
@@ -36,28 +47,32 @@ bool MayBeAcknowledged(const FailoverQuestion& question, TxnSeq seq) {
 absl::StatusOr<FailoverChoice> ChooseSource(const FailoverQuestion& question) {
   const auto& all = question.reachable;
   if (all.empty()) return absl::NotFoundError("no replica answers: there is none to promote");
-  const auto longest = std::max_element(all.begin(), all.end(), [](const auto& a, const auto& b) {
-    return a.received.last() < b.received.last();
-  });
-  RETURN_IF_ERROR(CheckOneLine(all, *longest));
-  const auto chosen = question.wanted.empty()
-                          ? longest
-                          : std::find_if(all.begin(), all.end(), [&](const Candidate& c) {
-                              return c.name == question.wanted;
-                            });
-  if (chosen == all.end()) {
+  const Candidate& longest = *Longest(all);
+  RETURN_IF_ERROR(CheckOneLine(all, longest));
+  const Candidate* chosen = question.wanted.empty() ? &longest : nullptr;
+  for (const Candidate& candidate : all) {
+    if (candidate.name == question.wanted) chosen = &candidate;
+  }
+  if (chosen == nullptr) {
     return absl::NotFoundError(Text("no replica ", question.wanted, " answers"));
   }
   FailoverChoice choice{.name = chosen->name, .history = chosen->received};
-  const TxnSeq end = chosen->received.last();
-  choice.may_lose_acknowledged = MayBeAcknowledged(question, end.Next());
+  const TxnSeq end = CommonThrough(longest.received, chosen->received);
+  choice.may_lose_acknowledged = MayBeAcknowledged(question, longest, end.Next());
   for (const Candidate& candidate : all) {
-    if (candidate.received.last() > end) choice.must_rewind.push_back(candidate.name);
+    if (!chosen->received.Contains(candidate.received))
+      choice.must_rewind.push_back(candidate.name);
   }
-  if (!choice.may_lose_acknowledged || question.is_forced) return choice;
+  if (question.is_forced) return choice;
+  if (!longest.received.Contains(chosen->received)) {
+    return absl::FailedPreconditionError(Text(chosen->name, " holds transactions after ", end,
+                                              " that were undone when ", longest.name,
+                                              " got a newer source: promote that one"));
+  }
+  if (!choice.may_lose_acknowledged) return choice;
   const std::string remedy = choice.must_rewind.empty()
                                  ? std::string("bring a replica that does not answer back")
-                                 : Text("promote ", longest->name, ", which holds more,");
+                                 : Text("promote ", longest.name, ", which holds more,");
   return absl::FailedPreconditionError(Text(chosen->name, " ends at transaction ", end,
                                             "; later ones may have been acknowledged to clients: ",
                                             remedy, " or accept the loss with --force"));

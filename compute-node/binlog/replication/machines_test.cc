@@ -177,6 +177,24 @@ TEST(Failover, WhoDoesNotAnswerMayHoldMore) {
   EXPECT_OK(ChooseSource(question).status());
 }
 
+TEST(Failover, WhatAnOldSourceHoldsBesideCountsForNothing) {
+  GtidSet newer = History(3);
+  newer.Add(kB, {TxnSeq(4), TxnSeq(6)});
+  // The old source went through 9 on its own; r2 follows the newer one, which has died.
+  FailoverQuestion question{
+      .reachable = {{"old", History(9), 1}, {"r2", newer, 2}}, .replicas = 2, .acks = 1};
+  auto choice = ChooseSource(question);
+  ASSERT_OK(choice.status());
+  EXPECT_EQ(choice->name, "r2");
+  EXPECT_EQ(choice->must_rewind, std::vector<std::string>{"old"});
+  question.wanted = "old";
+  EXPECT_THAT(ChooseSource(question), StatusIs(absl::StatusCode::kFailedPrecondition));
+  question.acks = 0;  // not even where nothing was promised: it would undo a newer source's work
+  EXPECT_THAT(ChooseSource(question), StatusIs(absl::StatusCode::kFailedPrecondition));
+  question.is_forced = true;
+  EXPECT_OK(ChooseSource(question).status());
+}
+
 TEST(Failover, HistoriesThatWentApartNeedAPerson) {
   GtidSet fork = History(3);
   fork.Add(kB, {TxnSeq(4), TxnSeq(9)});

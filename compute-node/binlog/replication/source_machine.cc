@@ -74,6 +74,14 @@ size_t SourceMachine::joined() const {
                                            [](const auto& r) { return r.second.is_joined; }));
 }
 
+TxnSeq SourceMachine::HeldByJoined() const {
+  TxnSeq held = synced_;
+  for (const auto& [id, replica] : replicas_) {
+    if (replica.is_joined) held = std::min(held, replica.acked);
+  }
+  return held;
+}
+
 std::optional<TxnSeq> SourceMachine::AckedBy(ReplicaId replica) const {
   const auto it = replicas_.find(replica);
   if (it == replicas_.end()) return std::nullopt;

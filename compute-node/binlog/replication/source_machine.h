@@ -79,6 +79,8 @@ class SourceMachine {
   size_t joined() const;
   // Through which seq at least `options().acks` replicas hold the binlog.
   TxnSeq acknowledged() const;
+  // What every replica that is joined holds; all that is synced where none is.
+  TxnSeq HeldByJoined() const;
   // Of a replica that has joined since this source began.
   std::optional<TxnSeq> AckedBy(ReplicaId replica) const;
 

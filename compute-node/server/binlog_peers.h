@@ -1,0 +1,40 @@
+// BinlogPeers: the other nodes of the traditional path, as they answer now.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "compute-node/server/compute_flags.h"
+#include "sextant/v1/binlog.grpc.pb.h"
+
+namespace sextant::server {
+
+struct BinlogPeer {
+  ComputeNodeAddress address;
+  std::shared_ptr<v1::BinlogService::Stub> stub;
+  bool is_reachable = false;
+  v1::BinlogStatus status;
+};
+
+// Random, never 0: for nodes and tenures.
+uint64_t DrawId();
+
+class BinlogPeers {
+ public:
+  // All of `nodes` but `self`.
+  BinlogPeers(const std::vector<ComputeNodeAddress>& nodes, const std::string& self);
+
+  size_t size() const { return peers_.size(); }
+  // Asks all of them, and waits for at most `timeout` in all. Thread-safe.
+  std::vector<BinlogPeer> Ask(absl::Duration timeout) const;
+  // The source of the highest tenure, not below `tenure`, among those asked; null: none answers.
+  static const BinlogPeer* FindSource(const std::vector<BinlogPeer>& peers, uint64_t tenure);
+  // That anybody among those asked has heard of; 0: nobody answers.
+  static uint64_t HighestTenure(const std::vector<BinlogPeer>& peers);
+
+ private:
+  std::vector<BinlogPeer> peers_;
+};
+
+}  // namespace sextant::server

@@ -1,0 +1,220 @@
+// See binlog_replica_role.h. Following, rewinding and seeding: binlog_replica_follow.cc.
+#include "compute-node/server/binlog_replica_role.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "common/base/status.h"
+#include "common/base/text.h"
+#include "common/rpc/logging.h"
+#include "compute-node/binlog/replication/failover.h"
+#include "compute-node/server/compute_metrics.h"
+#include "compute-node/server/writer_role.h"
+
+namespace sextant::server {
+namespace {
+
+constexpr absl::Duration kAnswerPatience = absl::Seconds(2);
+constexpr absl::Duration kAskPatience = absl::Milliseconds(700);
+
+}  // namespace
+
+BinlogReplicaRole::BinlogReplicaRole(const RoleContext& context)
+    : context_(context), peers_(context.flags.compute_nodes, context.flags.node) {}
+
+absl::Status BinlogReplicaRole::Start() {
+  RETURN_IF_ERROR(OpenCopy());
+  context_.binlog.Attach(this);
+  // The source of the last tenure goes on as that, unless it was replaced.
+  const binlog::NodeState state = copy()->data->state();
+  if (state.source != binlog::SourceId(0)) {
+    const std::vector<BinlogPeer> others = peers_.Ask(kAskPatience);
+    if (BinlogPeers::HighestTenure(others) <= state.tenure) {
+      context_.host.ChangeRole(RoleKind::kBinlogSource,
+                               absl::UnavailableError("this node is the source: connect again"));
+      return absl::OkStatus();
+    }
+  }
+  context_.host.SetReady(true);
+  follow_ = std::thread([this] { RunFollow(); });
+  watch_ = std::thread([this] { Watch(); });
+  return absl::OkStatus();
+}
+
+void BinlogReplicaRole::Stop(const absl::Status& why) {
+  {
+    std::lock_guard lock(mutex_);
+    is_stopping_ = true;
+    if (call_ != nullptr) call_->TryCancel();
+    stopping_.notify_all();
+  }
+  if (follow_.joinable()) follow_.join();
+  if (watch_.joinable()) watch_.join();
+  SavePromotion();
+  context_.binlog.Detach(why);
+  context_.binlog.AwaitUnused();
+  CloseCopy(why);
+}
+
+std::shared_ptr<BinlogReplicaRole::Copy> BinlogReplicaRole::copy() const {
+  std::lock_guard lock(mutex_);
+  return copy_;
+}
+
+absl::Status BinlogReplicaRole::OpenCopy() {
+  const BinlogFlags& flags = context_.flags.binlog;
+  auto fresh = std::make_shared<Copy>();
+  ASSIGN_OR_RETURN(fresh->data, binlog::LocalData::Open(flags.data_dir, binlog::ReplicaId(DrawId()),
+                                                        {.max_file_bytes = flags.file_bytes}));
+  fresh->engine =
+      std::make_unique<binlog::ReplicaEngine>(fresh->data.get(), binlog::ReplicaOptions{});
+  sql::SqlOptions options = MakeSqlOptions(context_.flags);
+  options.is_read_only = true;
+  options.find_writer = [this]() -> std::optional<sql::NodeAddress> {
+    const std::optional<ComputeNodeAddress> writer = Writer();
+    if (!writer.has_value()) return std::nullopt;
+    return sql::NodeAddress{writer->node, writer->address};
+  };
+  fresh->sql = std::make_unique<sql::SqlExecutor>(fresh->engine.get(), &fresh->tickets, options);
+  context_.sql.Attach(fresh->sql.get());
+  std::lock_guard lock(mutex_);
+  copy_ = std::move(fresh);
+  return absl::OkStatus();
+}
+
+void BinlogReplicaRole::CloseCopy(const absl::Status& why) {
+  std::shared_ptr<Copy> old;
+  {
+    std::lock_guard lock(mutex_);
+    old = std::exchange(copy_, nullptr);
+  }
+  if (old == nullptr) return;
+  context_.sql.Detach(why);
+  old->sql->CloseSessions(why);
+  old->engine->Stop(/*apply_all=*/false);
+  context_.sql.AwaitUnused(kAnswerPatience);
+  old->sql->Stop();
+}
+
+void BinlogReplicaRole::SavePromotion() {
+  const std::shared_ptr<Copy> now = copy();
+  if (now == nullptr || promoted_ == 0) return;
+  binlog::NodeState state = now->data->state();
+  state.tenure = promoted_;
+  state.source = binlog::SourceId(DrawId());
+  if (absl::Status status = now->data->SaveState(state); !status.ok()) context_.host.Fail(status);
+}
+
+std::shared_ptr<binlog::LocalData> BinlogReplicaRole::data() {
+  const std::shared_ptr<Copy> now = copy();
+  return now == nullptr ? nullptr : now->data;
+}
+
+binlog::TxnSeq BinlogReplicaRole::synced() const {
+  const std::shared_ptr<Copy> now = copy();
+  return now == nullptr ? binlog::TxnSeq(0) : now->engine->status().synced;
+}
+
+std::optional<ComputeNodeAddress> BinlogReplicaRole::Writer() const {
+  std::lock_guard lock(mutex_);
+  return source_;
+}
+
+void BinlogReplicaRole::FillStatus(v1::ComputeStatus* status) const {
+  const std::shared_ptr<Copy> now = copy();
+  if (now == nullptr) {
+    std::lock_guard lock(mutex_);
+    status->set_phase("seeding");
+    status->set_detail(seeding_);
+    return;
+  }
+  const binlog::ReplicaStatus replica = now->engine->status();
+  status->set_phase(!replica.broken.ok()   ? "failed"
+                    : replica.is_connected ? "following"
+                                           : "cut-off");
+  if (!replica.broken.ok()) status->set_detail(std::string(View(replica.broken.message())));
+  status->set_epoch(now->data->state().tenure);
+  status->set_head(replica.received.last().value());
+  status->set_vcl(replica.synced.value());
+  status->set_vdl(replica.applied.value());
+  v1::ReaderProgress* reader = status->mutable_reader();
+  reader->set_is_connected(replica.is_connected);
+  reader->set_published(replica.applied.value());
+  if (replica.lag.has_value()) reader->set_lag_ms(absl::ToDoubleMilliseconds(*replica.lag));
+}
+
+void BinlogReplicaRole::FillStatus(v1::BinlogStatus* status) const {
+  status->set_node(context_.flags.node);
+  status->set_role(RoleName(kind()));
+  status->set_acks(static_cast<uint32_t>(context_.flags.binlog.semi_sync_acks));
+  const std::shared_ptr<Copy> now = copy();
+  if (now == nullptr) {
+    std::lock_guard lock(mutex_);
+    status->set_seeding(seeding_);
+    return;
+  }
+  const binlog::ReplicaStatus replica = now->engine->status();
+  status->set_tenure(now->data->state().tenure);
+  status->set_history(replica.received.Through(replica.synced).ToString());
+  status->set_applied(replica.applied.value());
+  status->set_is_connected(replica.is_connected);
+  if (replica.lag.has_value()) status->set_lag_ms(absl::ToDoubleMilliseconds(*replica.lag));
+  if (!replica.broken.ok()) status->set_broken(std::string(View(replica.broken.message())));
+  status->set_binlog_bytes(replica.relay_bytes);
+}
+
+std::vector<prometheus::MetricFamily> BinlogReplicaRole::Metrics() const {
+  const std::shared_ptr<Copy> now = copy();
+  if (now == nullptr) return {};
+  const binlog::ReplicaStatus replica = now->engine->status();
+  std::vector<prometheus::MetricFamily> families = {
+      Gauge("sextant_binlog_synced", "Newest transaction in the synced relay log",
+            replica.synced.value()),
+      Gauge("sextant_binlog_applied", "Newest transaction visible to reads",
+            replica.applied.value()),
+      Gauge("sextant_binlog_connected", "1 while the source can be heard", replica.is_connected),
+      Gauge("sextant_binlog_broken", "1 when nothing is applied any more", !replica.broken.ok()),
+      Total("sextant_binlog_bytes_total", "Bytes written to the relay log", replica.relay_bytes),
+  };
+  if (replica.lag.has_value()) {  // unknown is not 0
+    families.push_back(Gauge("sextant_binlog_lag_milliseconds",
+                             "Commit on the source to visible here, by both clocks",
+                             static_cast<uint64_t>(absl::ToInt64Milliseconds(*replica.lag))));
+  }
+  return families;
+}
+
+absl::StatusOr<RoleKind> BinlogReplicaRole::Promotion() const {
+  const std::shared_ptr<Copy> now = copy();
+  if (now == nullptr) return absl::FailedPreconditionError("this copy is being seeded: not now");
+  const binlog::ReplicaStatus replica = now->engine->status();
+  if (!replica.broken.ok()) {
+    return absl::FailedPreconditionError(
+        Text("this replica has stopped applying: ", replica.broken.message()));
+  }
+  binlog::FailoverQuestion question{.replicas = peers_.size(),
+                                    .acks = context_.flags.binlog.semi_sync_acks,
+                                    .wanted = context_.flags.node};
+  const std::vector<BinlogPeer> others = peers_.Ask(kAskPatience);
+  const uint64_t tenure = now->data->state().tenure;
+  question.reachable.push_back(
+      {context_.flags.node, replica.received.Through(replica.synced), tenure});
+  for (const BinlogPeer& peer : others) {
+    if (!peer.is_reachable || peer.status.role() != RoleName(RoleKind::kBinlogReplica)) continue;
+    const absl::StatusOr<binlog::GtidSet> received = binlog::GtidSet::Parse(peer.status.history());
+    if (!received.ok()) continue;
+    question.reachable.push_back({peer.address.node, *received, peer.status.tenure()});
+  }
+  ASSIGN_OR_RETURN(const binlog::FailoverChoice choice, binlog::ChooseSource(question));
+  for (const std::string& name : choice.must_rewind) {
+    spdlog::warn("a replica holds more than the new source and will rewind it{}",
+                 rpc::Fields("node", name));
+  }
+  // Above all that anybody has heard of.
+  promoted_ = std::max(tenure, BinlogPeers::HighestTenure(others)) + 1;
+  return RoleKind::kBinlogSource;
+}
+
+}  // namespace sextant::server
