@@ -92,7 +92,9 @@ void DurableIndex::Durable(NodeNo node, const storage::StoreWrite& write) {
 }
 
 void DurableIndex::LogAppeared(NodeNo node, const storage::LogAppend& append) {
-  if (log::DecodeBatch(*append.batch).ok()) Add(node, append);  // else it was damaged before
+  const auto batch = log::DecodeBatch(*append.batch);
+  // Else it was damaged before, or had gone astray before, from another group.
+  if (batch.ok() && batch->header.pg == append.segment.pg) Add(node, append);
 }
 
 void DurableIndex::LogInjured(NodeNo node, SegmentId segment, storage::LogPosition position) {
