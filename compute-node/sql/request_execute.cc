@@ -82,9 +82,10 @@ Task<bool> RequestRun::RunScript(const Statement& statement) {
 // A plain BEGIN writes: a transaction that reads first and takes the lock later would find its
 // snapshot outdated more often than not.
 Task<bool> RequestRun::RunBegin(Begin begin, Shown shown) {
-  const bool is_deferred = begin.is_deferred || begin.is_read_only || options_.is_read_only;
+  const bool is_read_only = begin.is_read_only || is_in_past_;
+  const bool is_deferred = begin.is_deferred || is_read_only || options_.is_read_only;
   const bool ok = co_await RunControl(is_deferred ? "BEGIN" : "BEGIN IMMEDIATE", shown);
-  if (ok) session_.SetReadOnly(begin.is_read_only);
+  if (ok) session_.SetReadOnly(is_read_only);
   co_return ok;
 }
 
@@ -99,6 +100,7 @@ Task<bool> RequestRun::RunControl(const char* sql, Shown shown) {
 
 bool RequestRun::RefusesWrite(sqlite3_stmt* stmt) {
   if (!IsWrite(stmt)) return false;
+  if (is_in_past_) return !Fail(Invalid("the past cannot be written: leave as_of out"));
   if (options_.is_read_only) return !Fail(NotTheWriter());
   if (!session_.is_read_only()) return false;
   return !Fail(Invalid("this transaction was begun READ ONLY: end it, then write"));

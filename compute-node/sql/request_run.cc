@@ -31,6 +31,7 @@ RequestRun::RequestRun(Session& session, Request request, std::shared_ptr<Respon
       max_rows_(request_.max_rows_per_response > 0 ? request_.max_rows_per_response
                                                    : options_.max_rows_per_response),
       wait_left_(timeout_),
+      is_in_past_(request_.as_of_lsn.has_value() || request_.as_of_time.has_value()),
       head_before_(session.executor().engine().head()) {}
 
 WorkerPool& RequestRun::pool() const { return session_.executor().pool(); }
@@ -61,23 +62,34 @@ Task<void> RequestRun::Run() {
   }
   CheckOneShotEnd();
   session_.ReleaseTicketIfDone();
+  if (!connection().in_transaction()) connection().file().ReadNewest();
   co_await Finish();
 }
 
 Task<bool> RequestRun::RunStatements() {
-  if (request_.as_of_lsn.has_value() || request_.as_of_time.has_value()) {
-    co_return Fail(ErrorFromStatus(
-        absl::OutOfRangeError("this node keeps no past states of the volume: read the newest"),
-        /*is_retriable=*/false));
-  }
   bool ok = co_await AwaitMinLsn();
   if (!ok) co_return false;
+  if (is_in_past_ && !GoBack()) co_return false;
   if (request_.is_atomic) {
     ok = co_await RunAtomic();
   } else {
     ok = co_await RunAll();
   }
   co_return ok;
+}
+
+bool RequestRun::GoBack() {
+  if (connection().in_transaction()) {
+    return Fail(ErrorFromStatus(
+        absl::InvalidArgumentError("a transaction is open, and stays where it began: end it, then "
+                                   "read as of another time"),
+        /*is_retriable=*/false));
+  }
+  const absl::StatusOr<Lsn> snapshot =
+      connection().file().ReadAsOf(request_.as_of_lsn, request_.as_of_time);
+  if (!snapshot.ok()) return Fail(ErrorFromStatus(snapshot.status(), /*is_retriable=*/false));
+  snapshot_ = *snapshot;
+  return true;
 }
 
 Task<bool> RequestRun::AwaitMinLsn() {
@@ -230,7 +242,8 @@ Response RequestRun::MakeResponse(bool is_last) {
   return {.id = request_.id,
           .position = connection().file().position(),
           .in_transaction = connection().in_transaction(),
-          .is_last = is_last};
+          .is_last = is_last,
+          .snapshot = snapshot_};
 }
 
 Task<bool> RequestRun::Send(Response response) {
@@ -283,6 +296,10 @@ Task<void> RequestRun::Finish() {
   Response response = MakeResponse(/*is_last=*/true);
   response.results = results_.TakeAll();
   response.error = std::move(error_);
+  // A token is for what every node will reach; what may yet be lost is not that.
+  if (response.error.has_value()) {
+    response.position = std::min(response.position, session_.executor().engine().vdl());
+  }
   co_await Send(std::move(response));
 }
 

@@ -51,6 +51,7 @@ class RequestRun {
   Task<bool> PrepareToWrite();
   Task<bool> TakeTicket();
   Task<bool> BackOff();
+  bool GoBack();
   Task<bool> AwaitMinLsn();
   // These go on on `resume_on`, or where the volume calls back.
   Task<absl::Status> AwaitDurable(Lsn lsn, WorkerPool* resume_on);
@@ -97,6 +98,8 @@ class RequestRun {
   bool is_atomic_write_ = false;
   absl::Duration wait_left_;  // of timeout_; only waiting counts, not running
   absl::Duration backoff_;
+  const bool is_in_past_;  // time travel
+  Lsn snapshot_;           // to here
   // What was appended above it was appended after the request came in.
   const Lsn head_before_;
   bool is_current_ = false;             // this node was the writer after the request came in

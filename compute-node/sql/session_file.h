@@ -9,9 +9,12 @@
 
 #include <sqlite3.h>
 
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "common/log/lsn.h"
 
 namespace sextant::sql {
@@ -28,6 +31,14 @@ class SessionFile {
   virtual Lsn position() const = 0;
   virtual void ForgetPosition() = 0;
   virtual Lsn last_commit() const = 0;
+  // Time travel: from now on transactions read the newest commit at or below `lsn`, or durable at
+  // `time` (one of the two), which is returned; until ReadNewest(). Only outside a transaction.
+  // OUT_OF_RANGE: too old, or not there yet.
+  virtual absl::StatusOr<Lsn> ReadAsOf(std::optional<Lsn> /*lsn*/,
+                                       std::optional<absl::Time> /*time*/) {
+    return absl::OutOfRangeError("this database keeps no past states: read the newest");
+  }
+  virtual void ReadNewest() {}
   // Why the last call failed, once; OK when nothing failed since.
   virtual absl::Status TakeError() = 0;
 

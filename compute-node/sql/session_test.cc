@@ -229,6 +229,7 @@ TEST_F(SessionTest, CommitThatIsNotDurableInTimeIsUnknown) {
   const Answer answer = commit.get();
   ASSERT_FALSE(answer.ok());
   EXPECT_EQ(answer.error->outcome, Outcome::kUnknown);
+  EXPECT_LE(answer.position, volume_.vdl()) << "no token of what may be lost";
   EXPECT_EQ(answer.error->code, absl::StatusCode::kDeadlineExceeded);
   EXPECT_TRUE(answer.error->is_retriable);
   EXPECT_TRUE(answer.results.empty());

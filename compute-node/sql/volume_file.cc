@@ -8,6 +8,7 @@
 #include <cstring>
 #include <utility>
 
+#include "absl/time/clock.h"
 #include "common/base/check.h"
 #include "common/base/status.h"
 #include "common/base/text.h"
@@ -39,7 +40,15 @@ int VolumeFile::Fail(int sqlite_code, absl::Status why) {
   return sqlite_code;
 }
 
+absl::StatusOr<Lsn> VolumeFile::ReadAsOf(std::optional<Lsn> lsn, std::optional<absl::Time> time) {
+  SEXTANT_CHECK(lock_level_ == SQLITE_LOCK_NONE) << "time travel inside a transaction";
+  ASSIGN_OR_RETURN(as_of_, lsn.has_value() ? volume_.AsOfLsn(*lsn)
+                                           : volume_.AsOfTime(time.value_or(absl::Now())));
+  return *as_of_;
+}
+
 Lsn VolumeFile::ChooseReadPoint() const {
+  if (as_of_.has_value()) return *as_of_;
   if (holds_ticket_) return volume_.head();
   return std::max(volume_.vdl(), position_);
 }
@@ -54,7 +63,7 @@ absl::Status VolumeFile::OpenViewAtNewest() {
     RETURN_IF_ERROR(status);
     view_ = *std::move(view);
     read_point_ = read_point;
-    position_ = std::max(position_, read_point);
+    if (!as_of_.has_value()) position_ = std::max(position_, read_point);
     return absl::OkStatus();
   }
   return status;

@@ -1,8 +1,8 @@
 // VolumeFile: the database file of one connection; a read point, and for a writer an overlay.
 //
 //   xLock(SHARED)      pins the read point S: max(VDL, what this connection saw before), or head()
-//   while
-//                      its session holds the write ticket. Pages and the length answer as of S.
+//                      while its session holds the write ticket. Pages and the length answer as of
+//                      S. Time travel: S is a past commit, and does not count as seen.
 //   xLock(RESERVED)    starts a private overlay. BUSY_SNAPSHOT when somebody appended above S.
 //   FCNTL_SYNC         everything about a commit that can fail
 //   COMMIT_PHASETWO    publishes the overlay as one mini-transaction; S becomes its commit LSN
@@ -48,6 +48,8 @@ class VolumeFile final : public SessionFile {
   Lsn position() const override { return position_; }
   void ForgetPosition() override { position_ = Lsn(0); }
   Lsn last_commit() const override { return last_commit_; }
+  absl::StatusOr<Lsn> ReadAsOf(std::optional<Lsn> lsn, std::optional<absl::Time> time) override;
+  void ReadNewest() override { as_of_ = std::nullopt; }
   // Why the last call failed, once; OK when nothing failed since.
   absl::Status TakeError() override;
 
@@ -100,8 +102,9 @@ class VolumeFile final : public SessionFile {
   compute::PageRef page_one_;  // as of page_one_lsn_
   Lsn page_one_lsn_;
   Lsn position_, last_commit_;
-  uint32_t counter_ = 1;  // the change counter that this connection sees
-  Lsn counter_lsn_;       // the S it belongs to
+  std::optional<Lsn> as_of_;  // the read point of transactions to come; nullopt: the newest
+  uint32_t counter_ = 1;      // the change counter that this connection sees
+  Lsn counter_lsn_;           // the S it belongs to
   WriteOverlay overlay_;
   std::vector<Pin> pins_;
   ReadAhead read_ahead_;
