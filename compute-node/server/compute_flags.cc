@@ -1,6 +1,8 @@
 // See compute_flags.h.
 #include "compute-node/server/compute_flags.h"
 
+#include <algorithm>
+
 #include "common/base/status.h"
 #include "common/base/text.h"
 #include "compute-node/writer/founding.h"
@@ -109,6 +111,9 @@ void AddComputeFlags(CLI::App* app, ComputeFlags* flags) {
                   "binlog-source or binlog-replica.")
       ->capture_default_str()
       ->check(CLI::IsMember({"writer", "reader", "binlog-source", "binlog-replica"}));
+  app->add_flag("--take-over", flags->takes_over,
+                "Starts as the writer even if another compute node is; without it, this one reads "
+                "then.");
   app->add_option("--storage-node", flags->storage_node_texts,
                   "Names a storage node, NAME@ZONE=HOST:PORT; six times, two in each of three "
                   "zones. Not in the traditional path.");
@@ -145,6 +150,11 @@ void AddComputeFlags(CLI::App* app, ComputeFlags* flags) {
                   "Refuses more SQL sessions than this at once.");
   AddWriterFlags(app, flags);
   AddBinlogFlags(app, &flags->binlog);
+}
+
+bool ComputeFlags::HasOtherComputeNodes() const {
+  return std::any_of(compute_nodes.begin(), compute_nodes.end(),
+                     [this](const ComputeNodeAddress& other) { return other.node != node; });
 }
 
 absl::Status CheckComputeFlags(ComputeFlags* flags) {

@@ -34,6 +34,7 @@ struct ComputeFlags {
   rpc::CommonFlags common;
   std::string node = "writer";
   std::string role = "writer";
+  bool takes_over = false;
   std::vector<std::string> storage_node_texts;  // NAME@ZONE=HOST:PORT
   std::vector<std::string> spare_node_texts;    // likewise
   std::vector<std::string> compute_node_texts;  // NAME=HOST:PORT
@@ -56,6 +57,8 @@ struct ComputeFlags {
   // By CheckComputeFlags:
   std::vector<StorageNodeAddress> storage_nodes;  // of both
   std::vector<ComputeNodeAddress> compute_nodes;  // this one too, if it was named
+
+  bool HasOtherComputeNodes() const;
 };
 
 void AddComputeFlags(CLI::App* app, ComputeFlags* flags);

@@ -8,6 +8,7 @@
 
 #include <utility>
 
+#include "client/session.h"
 #include "common/base/status.h"
 #include "common/base/text.h"
 #include "common/rpc/logging.h"
@@ -56,9 +57,28 @@ absl::Status Node::Start() {
   for (const ComputeNodeAddress& node : flags_.compute_nodes) {
     if (node.node == flags_.node) self_ = node;
   }
+  if (kind_ == RoleKind::kWriter && !flags_.takes_over && HasWriterElsewhere()) {
+    kind_ = RoleKind::kReader;
+  }
   RETURN_IF_ERROR(StartRole(kind_));
   thread_ = std::thread([this] { RunChanges(); });
   return absl::OkStatus();
+}
+
+// A node that comes back after another was promoted must not take the volume away from it. Only a
+// courtesy: two writers at once are what epochs are for.
+bool Node::HasWriterElsewhere() const {
+  std::vector<std::string> others;
+  for (const ComputeNodeAddress& node : flags_.compute_nodes) {
+    if (node.node != flags_.node) others.push_back(node.address);
+  }
+  if (others.empty()) return false;
+  const absl::StatusOr<std::string> writer =
+      client::Client(std::move(others)).FindWriter(absl::ZeroDuration());
+  // Nodes tell of each other: the one that is found may be an old address of this very node.
+  if (!writer.ok() || *writer == self_.address) return false;
+  spdlog::info("another node is the writer: this one reads{}", rpc::Fields("writer", *writer));
+  return true;
 }
 
 absl::Status Node::Stop() {

@@ -49,6 +49,7 @@ class Node final : public NodeControl, private RoleHost {
   void ChangeRole(RoleKind next, const absl::Status& why) override;
   void Fail(const absl::Status& error) override;
 
+  bool HasWriterElsewhere() const;
   absl::Status StartRole(RoleKind kind);
   void StopRole(const absl::Status& why);
   void RunChanges();  // the thread of roles

@@ -67,6 +67,13 @@ void WriterRole::PhaseChanged(VolumePhase phase) {
   if (phase == VolumePhase::kFenced) {
     spdlog::error("this node is no longer the writer{}",
                   rpc::Fields("error", volume_->CheckOpen()));
+    // It may be of use all the same, if it is told where to look for its successor.
+    if (context_.flags.HasOtherComputeNodes()) {
+      context_.host.ChangeRole(
+          RoleKind::kReader,
+          absl::UnavailableError("another node is the writer now, and this one only reads from "
+                                 "here on: connect again"));
+    }
   }
   // A volume that cannot be opened ends the process; a person must look at the storage nodes first.
   if (phase == VolumePhase::kFailed) context_.host.Fail(volume_->CheckOpen());
