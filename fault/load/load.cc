@@ -22,9 +22,9 @@ constexpr absl::Duration kPatience = absl::Seconds(120);
 // Tries again until it is answered.
 absl::StatusOr<SqlAnswer> Insist(const std::vector<std::string>& endpoints,
                                  const std::vector<v1::SqlStatement>& statements,
-                                 absl::Duration timeout) {
+                                 absl::Duration timeout, bool must_write = false) {
   const absl::Time deadline = absl::Now() + timeout;
-  SqlCaller caller(endpoints, std::min(timeout, absl::Seconds(10)));
+  SqlCaller caller(endpoints, std::min(timeout, absl::Seconds(10)), must_write);
   std::string error = "no session";
   for (size_t i = 0;; ++i) {
     if (caller.Connect(i)) {
@@ -72,7 +72,7 @@ void Append(std::vector<T>* to, const std::vector<T>& from) {
 
 }  // namespace
 
-absl::Status Load::Prepare(const std::string& endpoint, absl::Duration timeout) {
+absl::Status Load::Prepare(const std::vector<std::string>& endpoints, absl::Duration timeout) {
   std::vector<v1::SqlStatement> statements;
   for (const char* sql : {"CREATE TABLE IF NOT EXISTS lists(k INTEGER PRIMARY KEY, v TEXT)",
                           "CREATE TABLE IF NOT EXISTS registers(k INTEGER PRIMARY KEY, v INTEGER)",
@@ -84,7 +84,7 @@ absl::Status Load::Prepare(const std::string& endpoint, absl::Duration timeout) 
     statements.push_back(SqlCaller::Statement("INSERT OR IGNORE INTO bank VALUES(?1, ?2)",
                                               {account, kBankTotal / kAccounts}));
   }
-  return Insist({endpoint}, statements, timeout).status();
+  return Insist(endpoints, statements, timeout).status();
 }
 
 Load::Load(LoadOptions options)
@@ -149,7 +149,8 @@ absl::StatusOr<uint32_t> Load::ReadAll(absl::Duration timeout) {
   const int64_t end = next_key();
   const Nanos invoked = MonotonicNow();
   ASSIGN_OR_RETURN(const SqlAnswer answer,
-                   Insist(options_.writers, StatementsOfAll(options_.first_key, end), timeout));
+                   Insist(options_.writers, StatementsOfAll(options_.first_key, end), timeout,
+                          options_.writers_move));
   const Nanos completed = MonotonicNow();
   std::map<int64_t, std::string> lists, registers;
   for (int64_t key = options_.first_key; key < end; ++key) lists[key] = registers[key] = "";

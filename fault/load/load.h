@@ -27,8 +27,11 @@ inline constexpr int64_t kBankTotal = kAccounts * 100;
 
 struct LoadOptions {
   std::vector<std::string> writers;  // endpoints of those that lead or may lead
-  std::vector<std::string> readers;  // of readers; may be empty
-  int clients = 4;                   // that write; as many again as there are readers only read
+  std::vector<std::string> readers;  // of readers; may be empty. Writing clients ask them too, by
+                                     // token: they must see their own writes there
+  // Those in `writers` may be readers at times: a session is kept only with one that takes writes.
+  bool writers_move = false;
+  int clients = 4;  // that write; as many again as there are readers only read
   uint64_t seed = 1;
   int64_t first_key = 0;                      // of this round, beyond those of all before
   int64_t first_value = 1;                    // likewise
@@ -40,8 +43,9 @@ class LoadClient;
 
 class Load {
  public:
-  // Makes the tables and the bank, if they are not there. Tries again until `timeout`.
-  static absl::Status Prepare(const std::string& endpoint, absl::Duration timeout);
+  // Makes the tables and the bank, if they are not there, at the one that takes writes. Tries again
+  // until `timeout`.
+  static absl::Status Prepare(const std::vector<std::string>& endpoints, absl::Duration timeout);
 
   explicit Load(LoadOptions options);
   ~Load();

@@ -55,8 +55,12 @@ LoadClient::LoadClient(Load* load, Duty duty, uint64_t seed)
       duty_(duty),
       prng_(seed),
       caller_(duty == Duty::kReadsReplicas ? load->options_.readers : load->options_.writers,
-              load->options_.timeout),
-      session_(load->next_session_++) {}
+              load->options_.timeout, duty != Duty::kReadsReplicas && load->options_.writers_move),
+      session_(load->next_session_++) {
+  if (duty == Duty::kAll && !load->options_.readers.empty()) {
+    aside_.emplace(load->options_.readers, load->options_.timeout);
+  }
+}
 
 void LoadClient::Start() {
   thread_ = std::thread([this] { Run(); });
@@ -71,6 +75,7 @@ void LoadClient::Run() {
     }
   }
   caller_.Disconnect();
+  if (aside_.has_value()) aside_->Disconnect();
   has_ended_.store(true);
 }
 
@@ -108,37 +113,47 @@ void LoadClient::Note(const SqlAnswer& answer, Nanos invoked, bool is_commit) {
   BackOff();
 }
 
-SqlAnswer LoadClient::Interactive(const std::vector<v1::SqlStatement>& statements, bool writes) {
+SqlCaller& LoadClient::Choose(bool writes) {
+  if (writes || !aside_.has_value() || !prng_.OneIn(2)) return caller_;
+  return aside_->Connect(prng_.Below(16)) ? *aside_ : caller_;
+}
+
+bool LoadClient::IsStrict(const SqlCaller& caller) const {
+  return duty_ != Duty::kReadsReplicas && &caller == &caller_;
+}
+
+SqlAnswer LoadClient::Interactive(SqlCaller* caller,
+                                  const std::vector<v1::SqlStatement>& statements, bool writes) {
   // Whatever fails before COMMIT is sent has had no effect: the session that is lost rolls back.
   const auto aborted = [](SqlAnswer answer) {
     answer.outcome = Outcome::kAborted;
     return answer;
   };
   SqlAnswer begun =
-      caller_.Execute({SqlCaller::Statement(writes ? "BEGIN IMMEDIATE" : "BEGIN READ ONLY")}, false,
-                      duty_ == Duty::kReadsReplicas ? seen_lsn_ : 0);
+      caller->Execute({SqlCaller::Statement(writes ? "BEGIN IMMEDIATE" : "BEGIN READ ONLY")}, false,
+                      IsStrict(*caller) ? 0 : seen_lsn_);
   if (!begun.ok()) return aborted(std::move(begun));
   SqlAnswer whole;
   for (const v1::SqlStatement& statement : statements) {
-    SqlAnswer answer = caller_.Execute({statement}, false);
+    SqlAnswer answer = caller->Execute({statement}, false);
     if (!answer.ok()) return aborted(std::move(answer));
     whole.results.push_back(answer.results.empty() ? std::vector<SqlAnswer::Row>()
                                                    : std::move(answer.results[0]));
   }
-  SqlAnswer committed = caller_.Execute({SqlCaller::Statement("COMMIT")}, false);
+  SqlAnswer committed = caller->Execute({SqlCaller::Statement("COMMIT")}, false);
   committed.results = std::move(whole.results);
   return committed;
 }
 
-SqlAnswer LoadClient::Transact(const std::vector<v1::SqlStatement>& statements, bool writes) {
-  if (prng_.OneIn(3)) return Interactive(statements, writes);
-  return caller_.Execute(statements, true, duty_ == Duty::kReadsReplicas ? seen_lsn_ : 0);
+SqlAnswer LoadClient::Transact(SqlCaller* caller, const std::vector<v1::SqlStatement>& statements,
+                               bool writes) {
+  if (prng_.OneIn(3)) return Interactive(caller, statements, writes);
+  return caller->Execute(statements, true, IsStrict(*caller) ? 0 : seen_lsn_);
 }
 
 void LoadClient::RunLists(bool may_write) {
   ListTransaction transaction;
   transaction.session = session_;
-  transaction.is_strict = duty_ != Duty::kReadsReplicas;
   const int64_t window = load_->appends_.load() / kAppendsPerWindow;
   std::vector<v1::SqlStatement> statements;
   bool writes = false;
@@ -156,8 +171,10 @@ void LoadClient::RunLists(bool may_write) {
       statements.push_back(SqlCaller::Statement(kReadList, {key}));
     }
   }
+  SqlCaller& caller = Choose(writes);
+  transaction.is_strict = IsStrict(caller);
   transaction.invoked = MonotonicNow();
-  const SqlAnswer answer = Transact(statements, writes);
+  const SqlAnswer answer = Transact(&caller, statements, writes);
   transaction.outcome = answer.outcome;
   transaction.node = answer.node;
   if (answer.ok()) {
@@ -200,6 +217,7 @@ void LoadClient::RunTransfer() {
   const auto amount = static_cast<int64_t>(prng_.Between(1, 5));
   const Nanos invoked = MonotonicNow();
   const SqlAnswer answer = Transact(
+      &caller_,
       {SqlCaller::Statement(kMove, {from, -amount}), SqlCaller::Statement(kMove, {to, amount})},
       true);
   Note(answer, invoked, true);
@@ -208,7 +226,7 @@ void LoadClient::RunTransfer() {
 void LoadClient::ReadTotal() {
   BankTotal seen;
   seen.invoked = MonotonicNow();
-  const SqlAnswer answer = Transact({SqlCaller::Statement(kTotal)}, false);
+  const SqlAnswer answer = Transact(&Choose(false), {SqlCaller::Statement(kTotal)}, false);
   Note(answer, seen.invoked, false);
   if (!answer.ok()) return;
   seen.completed = MonotonicNow();

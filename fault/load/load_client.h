@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -24,7 +25,10 @@ class LoadClient {
   void Start();
   // True once the thread has ended.
   bool has_ended() const { return has_ended_.load(); }
-  void Interrupt() { caller_.Interrupt(); }
+  void Interrupt() {
+    caller_.Interrupt();
+    if (aside_.has_value()) aside_->Interrupt();
+  }
   void Join() { thread_.join(); }
 
   LoadRecord& record() { return record_; }
@@ -36,9 +40,15 @@ class LoadClient {
   void RunRegister(bool may_write);
   void RunTransfer();
   void ReadTotal();
+  // Now and then a reader, for what does not write.
+  SqlCaller& Choose(bool writes);
+  // Whether `caller` answers as the writer: what was completed before is seen without a token.
+  bool IsStrict(const SqlCaller& caller) const;
   // A whole transaction, by one request or by several.
-  SqlAnswer Transact(const std::vector<v1::SqlStatement>& statements, bool writes);
-  SqlAnswer Interactive(const std::vector<v1::SqlStatement>& statements, bool writes);
+  SqlAnswer Transact(SqlCaller* caller, const std::vector<v1::SqlStatement>& statements,
+                     bool writes);
+  SqlAnswer Interactive(SqlCaller* caller, const std::vector<v1::SqlStatement>& statements,
+                        bool writes);
   void Note(const SqlAnswer& answer, Nanos invoked, bool is_commit);
   void BackOff();
 
@@ -46,6 +56,7 @@ class LoadClient {
   const Duty duty_;
   Prng prng_;
   SqlCaller caller_;
+  std::optional<SqlCaller> aside_;  // of a client that writes, to the readers
   int session_;
   uint64_t seen_lsn_ = 0;
   LoadRecord record_;

@@ -10,6 +10,8 @@
 namespace sextant::fault {
 namespace {
 
+constexpr char kTryToWrite[] = "UPDATE bank SET balance = balance WHERE FALSE";
+
 std::string TextOf(const v1::SqlValue& value) {
   switch (value.kind_case()) {
     case v1::SqlValue::kInteger:
@@ -51,9 +53,13 @@ bool SqlCaller::Connect(size_t first) {
     const absl::Duration share = (deadline - absl::Now()) / static_cast<int64_t>(order.size() - i);
     auto session = client::SqlStream::Open(order[i], absl::Now() + share);
     if (!session.ok()) continue;
-    std::lock_guard<std::mutex> lock(mutex_);
-    session_ = *std::move(session);
-    return true;
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      session_ = *std::move(session);
+    }
+    // A node that ceases to be the writer ends its sessions, so once is enough.
+    if (!must_write_ || Execute({Statement(kTryToWrite)}, false).ok()) return true;
+    Disconnect();
   }
   return false;
 }
@@ -71,7 +77,8 @@ void SqlCaller::Interrupt() {
 
 SqlAnswer SqlCaller::Broken(const absl::Status& status) {
   SqlAnswer answer;
-  answer.outcome = Outcome::kUnknown;
+  // What a node says that it did not begin is held against it if it shows.
+  answer.outcome = session_->is_unanswered_unbegun() ? Outcome::kAborted : Outcome::kUnknown;
   answer.error = status.ToString();
   answer.node = session_->address();
   Disconnect();

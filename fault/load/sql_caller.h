@@ -28,9 +28,10 @@ struct SqlAnswer {
 
 class SqlCaller {
  public:
-  // Waits at most `timeout` for each answer; the server is told so.
-  SqlCaller(std::vector<std::string> endpoints, absl::Duration timeout)
-      : endpoints_(std::move(endpoints)), timeout_(timeout) {}
+  // Waits at most `timeout` for each answer; the server is told so. With `must_write` sessions are
+  // kept only with nodes that take writes (Load's tables must be there): which node that is moves.
+  SqlCaller(std::vector<std::string> endpoints, absl::Duration timeout, bool must_write = false)
+      : endpoints_(std::move(endpoints)), timeout_(timeout), must_write_(must_write) {}
 
   static v1::SqlStatement Statement(const std::string& sql,
                                     const std::vector<int64_t>& parameters = {});
@@ -54,6 +55,7 @@ class SqlCaller {
 
   const std::vector<std::string> endpoints_;
   const absl::Duration timeout_;
+  const bool must_write_;
   std::mutex mutex_;  // of session_'s life; held by its user only while it changes
   std::unique_ptr<client::SqlStream> session_;
 };

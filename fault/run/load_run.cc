@@ -16,9 +16,13 @@ constexpr absl::Duration kPatience = absl::Seconds(120);
 
 absl::StatusOr<RunResult> RunLoad(const std::vector<std::string>& endpoints,
                                   const RunOptions& options) {
-  RETURN_IF_ERROR(Load::Prepare(endpoints[0], kPatience));
+  RETURN_IF_ERROR(Load::Prepare(endpoints, kPatience));
   LoadOptions load_options;
   load_options.writers = endpoints;
+  if (endpoints.size() > 1) {  // readers among them, one of which may be promoted meanwhile
+    load_options.readers = endpoints;
+    load_options.writers_move = true;
+  }
   load_options.clients = options.clients;
   load_options.seed = options.seed;
   load_options.first_key = absl::ToUnixMicros(absl::Now());  // beyond those of runs before

@@ -56,7 +56,7 @@ class Run {
     nodes.push_back(cluster_->leader());
     RETURN_IF_ERROR(cluster_->Start(nodes));
     RETURN_IF_ERROR(cluster_->AwaitServing(kPatience));
-    return Load::Prepare(cluster_->WriterEndpoints()[0], kPatience);
+    return Load::Prepare({cluster_->WriterEndpoints()[0]}, kPatience);
   }
 
   void PlayAll() {
