@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Brings deploy/docker-compose.yml up as a project of its own, uses it, stops a zone, cuts another off, and
-# takes everything down again. Needs the image sextant:local (make image). Non-zero on any surprise.
+# Brings deploy/docker-compose.yml up as a project of its own, uses it, stops a zone, cuts another off, promotes
+# a reader, and takes everything down again. Needs the image sextant:local (make image). Non-zero on any surprise.
 set -euo pipefail
 cd "$(dirname "$0")"
 
-export COMPOSE_PROJECT_NAME="sextanttest$$" SEXTANT_PORT=0 SEXTANT_METRICS_PORT=0
+export COMPOSE_PROJECT_NAME="sextanttest$$" SEXTANT_PORT=0 SEXTANT_METRICS_PORT=0 \
+  SEXTANT_READER_1_PORT=0 SEXTANT_READER_2_PORT=0
 if docker compose version >/dev/null 2>&1; then compose=(docker compose); else compose=(docker-compose); fi
 compose() { "${compose[@]}" -f docker-compose.yml "$@"; }
 
@@ -25,7 +26,7 @@ trap clean_up EXIT
 trap 'exit 130' INT TERM
 
 say() { echo "--- $*"; }
-sql() { compose exec -T writer sextant sql --endpoints writer:7200 --mode csv -e "$1"; }
+sql() { compose exec -T writer sextant sql --endpoints writer:7200 --mode csv "${@:2}" -e "$1"; }
 expect() { # what, wanted, got
   [[ "$2" == "$3" ]] || { echo "compose-test: $1: wanted '$2', got '$3'" >&2; exit 1; }
   echo "$1: $3"
@@ -67,7 +68,7 @@ last() { tail -n 1 | tr -d '\r'; }
 
 say "up (${compose[*]})"
 compose up -d --no-build 2>&1 | tail -n 1
-wait_healthy 7
+wait_healthy 9
 
 say "SQL with six of six"
 sql "CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT); INSERT INTO t VALUES (1, 'six')"
@@ -86,8 +87,17 @@ say "zone az3 is killed, after the first two came back"
 sql "INSERT INTO t VALUES (4, 'az1 and az2 hold it')"
 ./az.sh start az3
 
+say "the writer is killed, a reader promoted, and the writer comes back to read"
+compose kill writer >/dev/null 2>&1
+compose exec -T reader-2 sextant promote reader-1 --endpoints reader-2:7200
+compose start writer >/dev/null 2>&1
+wait_healthy 9
+lsn=$(sql "INSERT INTO t VALUES (5, 'by reader-1')" --show-lsn 2>&1 | sed -n 's/^-- lsn \([0-9]*\).*/\1/p')
+expect "who writes" 1 "$(compose exec -T writer sextant cluster status --endpoints writer:7200 | grep -c '^reader-1 open')"
+expect "rows on what was the writer" 5 "$(sql 'SELECT count(*) FROM t' --node writer --min-lsn "$lsn" | last)"
+
 say "everything stops and starts: volumes keep it"
 compose stop --timeout 15 >/dev/null 2>&1
 compose start >/dev/null 2>&1
-wait_healthy 7
-expect "rows" "1,2,3,4" "$(sql 'SELECT group_concat(id) FROM (SELECT id FROM t ORDER BY id)' | last | tr -d '"')"
+wait_healthy 9
+expect "rows" "1,2,3,4,5" "$(sql 'SELECT group_concat(id) FROM (SELECT id FROM t ORDER BY id)' | last | tr -d '"')"

@@ -25,6 +25,7 @@ using Json = nlohmann::ordered_json;
 Json NodeToJson(const NodeState& node) {
   return {{"name", node.name},
           {"role", node.is_writer() ? "writer"
+                   : node.is_reader ? "reader"
                    : node.is_spare  ? "spare"
                                     : "storage"},
           {"zone", node.zone},
@@ -39,6 +40,7 @@ NodeState NodeFromJson(const Json& json) {
   node.name = json.at("name").get<std::string>();
   node.zone = json.at("zone").get<std::string>();
   node.is_spare = json.at("role").get<std::string>() == "spare";
+  node.is_reader = json.at("role").get<std::string>() == "reader";
   node.listen = json.at("listen").get<std::string>();
   node.metrics = json.at("metrics").get<std::string>();
   node.process.pid = json.at("pid").get<pid_t>();
@@ -69,7 +71,15 @@ const NodeState& ClusterState::writer() const {
 std::vector<std::string> ClusterState::StorageAddresses() const {
   std::vector<std::string> addresses;
   for (const NodeState& node : nodes) {
-    if (!node.is_writer()) addresses.push_back(node.listen);
+    if (!node.is_compute()) addresses.push_back(node.listen);
+  }
+  return addresses;
+}
+
+std::vector<std::string> ClusterState::ComputeAddresses() const {
+  std::vector<std::string> addresses;
+  for (const NodeState& node : nodes) {
+    if (node.is_compute()) addresses.push_back(node.listen);
   }
   return addresses;
 }
@@ -95,6 +105,10 @@ ClusterState NewClusterState(const ClusterSettings& settings, const std::vector<
     state.nodes.back().is_spare = true;
   }
   add(kWriterName, "");
+  for (uint32_t i = 1; i <= settings.readers; ++i) {
+    add(Text("reader-", i), "");
+    state.nodes.back().is_reader = true;
+  }
   return state;
 }
 
@@ -106,6 +120,7 @@ std::string StateToJson(const ClusterState& state) {
                      {"page_bytes", state.settings.page_bytes},
                      {"protection_groups", state.settings.protection_groups},
                      {"spares", state.settings.spares},
+                     {"readers", state.settings.readers},
                      {"is_volume_created", state.is_volume_created},
                      {"nodes", std::move(nodes)}};
   return json.dump(2) + "\n";
@@ -123,6 +138,7 @@ absl::StatusOr<ClusterState> StateFromJson(const std::string& text) {
     state.settings.page_bytes = json.at("page_bytes").get<uint32_t>();
     state.settings.protection_groups = json.at("protection_groups").get<uint32_t>();
     state.settings.spares = json.value("spares", 0u);
+    state.settings.readers = json.value("readers", 0u);
     state.is_volume_created = json.at("is_volume_created").get<bool>();
     for (const Json& node : json.at("nodes")) state.nodes.push_back(NodeFromJson(node));
     const auto is_writer = [](const NodeState& node) { return node.is_writer(); };
@@ -186,7 +202,7 @@ absl::StatusOr<std::vector<std::string>> ResolveTargets(const ClusterState& stat
   for (const std::string& target : targets) {
     bool is_known = false;
     for (const NodeState& node : state.nodes) {
-      if (target == "all" || target == node.name || (!node.is_writer() && target == node.zone)) {
+      if (target == "all" || target == node.name || (!node.is_compute() && target == node.zone)) {
         wanted.insert(node.name);
         is_known = true;
       }

@@ -21,13 +21,15 @@ namespace sextant::cli {
 inline constexpr char kWriterName[] = "writer";
 
 struct NodeState {
-  std::string name;       // "az1-a", "writer"
-  std::string zone;       // "az1"; empty for the writer
-  std::string listen;     // gRPC, "127.0.0.1:20001"
-  std::string metrics;    // HTTP
-  ProcessId process;      // last one started
-  bool is_spare = false;  // a storage node that the volume is not founded on
-  bool is_writer() const { return zone.empty(); }
+  std::string name;        // "az1-a", "writer", "reader-1"
+  std::string zone;        // "az1"; empty for compute nodes
+  std::string listen;      // gRPC, "127.0.0.1:20001"
+  std::string metrics;     // HTTP
+  ProcessId process;       // last one started
+  bool is_spare = false;   // a storage node that the volume is not founded on
+  bool is_reader = false;  // made to read; which node writes now is for the nodes to say
+  bool is_compute() const { return zone.empty(); }
+  bool is_writer() const { return is_compute() && !is_reader; }  // made to write
 };
 
 // Fixed when the cluster is made.
@@ -35,7 +37,8 @@ struct ClusterSettings {
   uint64_t segment_bytes = 10ull << 30;
   uint32_t page_bytes = 4096;
   uint32_t protection_groups = 1;
-  uint32_t spares = 0;  // storage nodes beyond the six, one a zone
+  uint32_t spares = 0;   // storage nodes beyond the six, one a zone
+  uint32_t readers = 0;  // compute nodes beyond the writer
   bool operator==(const ClusterSettings&) const = default;
 };
 
@@ -43,18 +46,19 @@ struct ClusterState {
   ClusterSettings settings;
   // Set once the writer has been open for the first time: the volume exists.
   bool is_volume_created = false;
-  std::vector<NodeState> nodes;  // storage nodes in zone order, then the writer
+  std::vector<NodeState> nodes;  // storage nodes in zone order, the writer, the readers
 
   const NodeState& writer() const;
   std::vector<std::string> StorageAddresses() const;
+  std::vector<std::string> ComputeAddresses() const;
 };
 
-// The six storage nodes in three zones, the spares and the writer, on these ports (two a node),
-// none started.
+// The six storage nodes in three zones, the spares, the writer and the readers, on these ports (two
+// a node), none started.
 ClusterState NewClusterState(const ClusterSettings& settings, const std::vector<uint16_t>& ports);
-inline constexpr int kPortsPerCluster = 14;  // without spares
+inline constexpr int kPortsPerCluster = 14;  // without spares and readers
 inline int PortsFor(const ClusterSettings& settings) {
-  return kPortsPerCluster + 2 * static_cast<int>(settings.spares);
+  return kPortsPerCluster + 2 * static_cast<int>(settings.spares + settings.readers);
 }
 
 std::string StateToJson(const ClusterState& state);

@@ -34,8 +34,8 @@ absl::StatusOr<Binaries> FindBinaries() {
 std::vector<std::string> NodeCommand(const Binaries& binaries, const std::string& dir,
                                      const ClusterState& state, const NodeState& node,
                                      const std::string& log_level, const LaunchChanges& changes) {
-  std::vector<std::string> command = {node.is_writer() ? binaries.compute_node
-                                                       : binaries.storage_node};
+  std::vector<std::string> command = {node.is_compute() ? binaries.compute_node
+                                                        : binaries.storage_node};
   const auto flag = [&command](const char* name, std::string value) {
     command.push_back(name);
     command.push_back(std::move(value));
@@ -48,24 +48,30 @@ std::vector<std::string> NodeCommand(const Binaries& binaries, const std::string
   flag("--metrics-listen", node.metrics);
   flag("--ready-file", ReadyPath(dir, node.name));
   if (!log_level.empty()) flag("--log-level", log_level);
-  if (!node.is_writer()) {
+  if (!node.is_compute()) {
     flag("--zone", node.zone);
     flag("--data-dir", DataPath(dir, node.name));
     for (const NodeState& peer : state.nodes) {
-      if (!peer.is_writer() && peer.name != node.name) {
+      if (!peer.is_compute() && peer.name != node.name) {
         flag("--peer", Text(peer.name, "=", address_of(peer)));
       }
     }
     command.insert(command.end(), changes.flags.begin(), changes.flags.end());
     return command;
   }
-  flag("--role", "writer");
-  for (const NodeState& storage : state.nodes) {
-    if (storage.is_writer()) continue;
-    flag(storage.is_spare ? "--spare-node" : "--storage-node",
-         Text(storage.name, "@", storage.zone, "=", address_of(storage)));
+  flag("--role", node.is_reader ? "reader" : "writer");
+  for (const NodeState& other : state.nodes) {
+    if (other.is_compute()) {
+      if (state.settings.readers > 0) {
+        flag("--compute-node",
+             Text(other.name, "=", other.name == node.name ? other.listen : address_of(other)));
+      }
+      continue;
+    }
+    flag(other.is_spare ? "--spare-node" : "--storage-node",
+         Text(other.name, "@", other.zone, "=", address_of(other)));
   }
-  if (!state.is_volume_created) {
+  if (!state.is_volume_created && !node.is_reader) {
     command.push_back("--create-volume");
     flag("--page-size", std::to_string(state.settings.page_bytes));
     flag("--segment-size", std::to_string(state.settings.segment_bytes));

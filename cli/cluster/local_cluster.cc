@@ -55,6 +55,7 @@ absl::Status CheckSettings(const ClusterSettings& has, const RequestedSettings& 
   RETURN_IF_ERROR(check("--segment-size", has.segment_bytes, wants.segment_bytes));
   RETURN_IF_ERROR(check("--page-size", has.page_bytes, wants.page_bytes));
   RETURN_IF_ERROR(check("--spares", has.spares, wants.spares));
+  RETURN_IF_ERROR(check("--readers", has.readers, wants.readers));
   return check("--protection-groups", has.protection_groups, wants.protection_groups);
 }
 
@@ -64,6 +65,7 @@ absl::StatusOr<ClusterState> CreateState(const std::string& dir,
   settings.segment_bytes = requested.segment_bytes.value_or(settings.segment_bytes);
   settings.page_bytes = requested.page_bytes.value_or(settings.page_bytes);
   settings.spares = requested.spares.value_or(settings.spares);
+  settings.readers = requested.readers.value_or(settings.readers);
   settings.protection_groups = requested.protection_groups.value_or(settings.protection_groups);
   RETURN_IF_ERROR(volume::ValidateGeometry(settings.page_bytes, settings.segment_bytes,
                                            settings.protection_groups));
@@ -221,11 +223,11 @@ absl::StatusOr<std::vector<NodeOutcome>> LocalCluster::Start(const Names& names,
   return outcomes;
 }
 
-void LocalCluster::StopGroup(const Names& names, bool writer, absl::Duration grace,
+void LocalCluster::StopGroup(const Names& names, bool compute, absl::Duration grace,
                              std::vector<NodeOutcome>* outcomes) {
   std::vector<const NodeState*> asked;
   for (const NodeState& node : state_.nodes) {
-    if (node.is_writer() != writer || !Contains(names, node.name)) continue;
+    if (node.is_compute() != compute || !Contains(names, node.name)) continue;
     if (!Signal(node.process, SIGTERM).ok()) {
       outcomes->push_back({node.name, "was stopped"});
       continue;
@@ -249,8 +251,8 @@ void LocalCluster::StopGroup(const Names& names, bool writer, absl::Duration gra
 
 std::vector<NodeOutcome> LocalCluster::Stop(const Names& names, absl::Duration grace) {
   std::vector<NodeOutcome> outcomes;
-  StopGroup(names, /*writer=*/true, grace, &outcomes);
-  StopGroup(names, /*writer=*/false, grace, &outcomes);
+  StopGroup(names, /*compute=*/true, grace, &outcomes);
+  StopGroup(names, /*compute=*/false, grace, &outcomes);
   return outcomes;
 }
 

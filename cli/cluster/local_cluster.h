@@ -1,4 +1,4 @@
-// LocalCluster: six storage nodes and a writer as processes of this machine, kept in one folder.
+// LocalCluster: storage nodes and compute nodes as processes of this machine, kept in one folder.
 //
 // Starts, stops and disturbs processes; asks them nothing but their ready files (whether the writer
 // serves is asked with cli/client). Changes to the folder are made under its lock; signals need
@@ -24,6 +24,7 @@ struct RequestedSettings {
   std::optional<uint32_t> page_bytes;
   std::optional<uint32_t> protection_groups;
   std::optional<uint32_t> spares;
+  std::optional<uint32_t> readers;
 };
 
 // What became of one node.
@@ -55,7 +56,7 @@ class LocalCluster {
   absl::StatusOr<std::vector<NodeOutcome>> Start(const std::vector<std::string>& names,
                                                  const std::string& log_level,
                                                  absl::Duration timeout);
-  // SIGTERM to the writer, then to the storage nodes; SIGKILL to what outlives `grace`.
+  // SIGTERM to the compute nodes, then to the storage nodes; SIGKILL to what outlives `grace`.
   std::vector<NodeOutcome> Stop(const std::vector<std::string>& names, absl::Duration grace);
   // The volume exists from now on: later starts of the writer only open it.
   absl::Status MarkVolumeCreated();
@@ -65,7 +66,7 @@ class LocalCluster {
   NodeState* FindNode(const std::string& name);
   absl::Status LaunchNode(NodeState* node, const std::string& log_level);
   absl::Status WaitUntilReady(const NodeState& node, absl::Time deadline);
-  void StopGroup(const std::vector<std::string>& names, bool writer, absl::Duration grace,
+  void StopGroup(const std::vector<std::string>& names, bool compute, absl::Duration grace,
                  std::vector<NodeOutcome>* outcomes);
 
   std::string dir_;

@@ -1,10 +1,12 @@
 // LocalCluster with stand-ins for the servers: small scripts that write a ready file and wait.
 #include "cli/cluster/local_cluster.h"
+#include "cli/cluster/launch_command.h"
 #include "common/testing/temporary_folder.h"
 
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 
@@ -148,6 +150,26 @@ TEST(ClusterStateTest, SurvivesJson) {
   EXPECT_EQ(read->nodes[6].listen, "127.0.0.1:20012");
   EXPECT_FALSE(StateFromJson("{}").ok());
   EXPECT_FALSE(StateFromJson("{\"sextant_cluster\": 2}").ok());
+}
+
+TEST(ClusterStateTest, ReadersKnowEachOtherAndAreNoZone) {
+  const ClusterSettings settings{.readers = 2};
+  const ClusterState state =
+      NewClusterState(settings, std::vector<uint16_t>(PortsFor(settings), 1));
+  ASSERT_EQ(state.nodes.size(), 9u);
+  EXPECT_EQ(state.writer().name, "writer");
+  EXPECT_EQ(state.ComputeAddresses().size(), 3u);
+  EXPECT_EQ(state.StorageAddresses().size(), 6u);
+  EXPECT_EQ(StateFromJson(StateToJson(state))->nodes[8].is_reader, true);
+  EXPECT_EQ(ResolveTargets(state, {"reader-2", "writer"})->size(), 2u);
+  EXPECT_FALSE(ResolveTargets(state, {""}).ok()) << "compute nodes are of no zone";
+  const auto command = NodeCommand({"storage", "compute"}, "dir", state, state.nodes[7], "", {});
+  const auto has = [&](const std::string& text) {
+    return std::find(command.begin(), command.end(), text) != command.end();
+  };
+  EXPECT_EQ(command[0], "compute");
+  EXPECT_TRUE(has("reader") && has("writer=127.0.0.1:1") && has("reader-1=127.0.0.1:1"));
+  EXPECT_FALSE(has("--create-volume"));
 }
 
 TEST(ResolveTargetsTest, NodesZonesAndAll) {

@@ -6,7 +6,7 @@
 #include <random>
 
 #include "cli/bench/bench.h"
-#include "cli/client/status_client.h"
+#include "cli/command/compute_nodes.h"
 #include "cli/command/context.h"
 #include "common/base/status.h"
 #include "common/base/text.h"
@@ -16,20 +16,10 @@ namespace {
 
 using RunBench = absl::StatusOr<BenchReport> (*)(const BenchOptions&, const BenchProgress&);
 
-// The first endpoint that answers as a compute node.
-absl::StatusOr<std::string> FindEndpoint(const GlobalOptions& options) {
-  ASSIGN_OR_RETURN(const std::vector<std::string> endpoints, ComputeEndpoints(options));
-  const auto answers = AskComputeNodes(endpoints);
-  for (size_t i = 0; i < answers.size(); ++i) {
-    if (answers[i].ok()) return endpoints[i];
-  }
-  return answers[0].status();
-}
-
 int Run(const GlobalOptions& options, BenchOptions bench, RunBench run) {
-  const absl::StatusOr<std::string> endpoint = FindEndpoint(options);
-  if (!endpoint.ok()) return Fail(endpoint.status(), "`sextant cluster status` shows what runs");
-  bench.endpoint = *endpoint;
+  const absl::StatusOr<WriterAnswer> writer = AskWriter(options);
+  if (!writer.ok()) return Fail(writer.status(), "`sextant cluster status` shows what runs");
+  bench.endpoint = writer->address;
   if (bench.seed == 0) bench.seed = std::random_device{}();
   const bool is_terminal = isatty(STDERR_FILENO) == 1;
   const auto report = run(bench, [is_terminal](const std::string& text) {

@@ -2,6 +2,7 @@
 // file.
 #include <unistd.h>
 
+#include <algorithm>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
@@ -54,36 +55,38 @@ class ProgressLine {
   std::string shown_;
 };
 
-// Waits until the writer's health is SERVING, telling what its recovery waits for meanwhile.
-absl::Status WaitUntilServing(const LocalCluster& cluster, absl::Time deadline) {
-  const NodeState& writer = cluster.state().writer();
+// Waits until the compute node's health is SERVING, telling what it waits for meanwhile.
+absl::Status WaitUntilServing(const LocalCluster& cluster, const NodeState& node,
+                              absl::Time deadline) {
   ProgressLine progress;
   std::string seen = "it does not answer yet";
   while (absl::Now() < deadline) {
-    const absl::StatusOr<bool> serving = IsServing(writer.listen);
+    const absl::StatusOr<bool> serving = IsServing(node.listen);
     if (serving.ok() && *serving) return absl::OkStatus();
-    if (StateOf(writer.process) == ProcessState::kStopped) {
-      return absl::UnavailableError(Text("the writer ended. The end of ",
-                                         LogPath(cluster.dir(), writer.name), ":\n",
-                                         LogTail(cluster.dir(), writer.name)));
+    if (StateOf(node.process) == ProcessState::kStopped) {
+      return absl::UnavailableError(Text(node.name, " ended. The end of ",
+                                         LogPath(cluster.dir(), node.name), ":\n",
+                                         LogTail(cluster.dir(), node.name)));
     }
-    if (const ComputeAnswer answer = AskComputeNodes({writer.listen})[0]; answer.ok()) {
+    if (const auto answer = AskComputeNodes({node.listen})[0]; answer.ok()) {
       const bool has_detail = !answer->detail().empty() && answer->detail() != answer->phase();
       seen = has_detail ? Text(answer->phase(), ": ", answer->detail()) : answer->phase();
-      progress.Show("writer: " + seen);
+      progress.Show(node.name + ": " + seen);
     }
     absl::SleepFor(absl::Milliseconds(50));
   }
   return absl::UnavailableError(
-      Text("the writer does not serve yet (", seen, "). The processes go on. The end of ",
-           LogPath(cluster.dir(), writer.name), ":\n", LogTail(cluster.dir(), writer.name)));
+      Text(node.name, " does not serve yet (", seen, "). The processes go on. The end of ",
+           LogPath(cluster.dir(), node.name), ":\n", LogTail(cluster.dir(), node.name)));
 }
 
 Json NodesJson(const ClusterState& state) {
   Json nodes = Json::array();
   for (const NodeState& node : state.nodes) {
     nodes.push_back({{"name", node.name},
-                     {"role", node.is_writer() ? "writer" : "storage"},
+                     {"role", node.is_writer() ? "writer"
+                              : node.is_reader ? "reader"
+                                               : "storage"},
                      {"zone", node.zone},
                      {"listen", node.listen},
                      {"metrics", node.metrics},
@@ -105,12 +108,24 @@ int PrintOutcomes(const GlobalOptions& options, const std::vector<NodeOutcome>& 
   return is_ok ? kExitOk : kExitFailed;
 }
 
-Names AllNames(const ClusterState& state, bool writer) {
+Names NamesOf(const ClusterState& state, bool (*belongs)(const NodeState&)) {
   Names names;
   for (const NodeState& node : state.nodes) {
-    if (node.is_writer() == writer) names.push_back(node.name);
+    if (belongs(node)) names.push_back(node.name);
   }
   return names;
+}
+
+// Those of `names` that are compute nodes, the writer before the readers: a reader serves when it
+// has found somebody to follow.
+absl::Status WaitForComputeNodes(LocalCluster* cluster, const Names& names, absl::Time deadline) {
+  for (const NodeState& node : cluster->state().nodes) {
+    const bool is_meant = std::find(names.begin(), names.end(), node.name) != names.end();
+    if (!node.is_compute() || !is_meant) continue;
+    RETURN_IF_ERROR(WaitUntilServing(*cluster, node, deadline));
+    if (node.is_writer()) RETURN_IF_ERROR(cluster->MarkVolumeCreated());
+  }
+  return absl::OkStatus();
 }
 
 void PrintUp(const GlobalOptions& options, const LocalCluster& cluster, bool is_serving) {
@@ -126,6 +141,9 @@ void PrintUp(const GlobalOptions& options, const LocalCluster& cluster, bool is_
   }
   std::cout << "cluster is up in " << cluster.dir() << "; the writer "
             << (is_serving ? "serves at " : "was started at ") << writer.listen << "\n";
+  for (const NodeState& node : cluster.state().nodes) {
+    if (node.is_reader) std::cout << node.name << " at " << node.listen << "\n";
+  }
 }
 
 absl::Status Up(const GlobalOptions& options, const ClusterFlags& flags) {
@@ -133,14 +151,13 @@ absl::Status Up(const GlobalOptions& options, const ClusterFlags& flags) {
   const absl::Time deadline = absl::Now() + timeout;
   ASSIGN_OR_RETURN(LocalCluster cluster,
                    LocalCluster::OpenOrCreate(options.dir, flags.settings, PrintProgress));
-  RETURN_IF_ERROR(
-      cluster.Start(AllNames(cluster.state(), false), flags.log_level, timeout).status());
-  RETURN_IF_ERROR(
-      cluster.Start(AllNames(cluster.state(), true), flags.log_level, timeout).status());
-  if (!flags.no_wait) {
-    RETURN_IF_ERROR(WaitUntilServing(cluster, deadline));
-    RETURN_IF_ERROR(cluster.MarkVolumeCreated());
-  }
+  const Names storage =
+      NamesOf(cluster.state(), [](const NodeState& node) { return !node.is_compute(); });
+  const Names compute =
+      NamesOf(cluster.state(), [](const NodeState& node) { return node.is_compute(); });
+  RETURN_IF_ERROR(cluster.Start(storage, flags.log_level, timeout).status());
+  RETURN_IF_ERROR(cluster.Start(compute, flags.log_level, timeout).status());
+  if (!flags.no_wait) RETURN_IF_ERROR(WaitForComputeNodes(&cluster, compute, deadline));
   PrintUp(options, cluster, !flags.no_wait);
   return absl::OkStatus();
 }
@@ -171,10 +188,8 @@ int RunStart(const GlobalOptions& options, const ClusterFlags& flags) {
   const absl::Duration timeout = absl::Milliseconds(flags.timeout_ms);
   const auto outcomes = cluster->Start(*names, flags.log_level, timeout);
   if (!outcomes.ok()) return Fail(outcomes.status());
-  const bool has_writer = !names->empty() && names->back() == kWriterName;
-  if (has_writer && !flags.no_wait) {
-    absl::Status status = WaitUntilServing(*cluster, absl::Now() + timeout);
-    if (status.ok()) status = cluster->MarkVolumeCreated();
+  if (!flags.no_wait) {
+    const absl::Status status = WaitForComputeNodes(&*cluster, *names, absl::Now() + timeout);
     if (!status.ok()) return Fail(status, "--no-wait does not wait for it");
   }
   return PrintOutcomes(options, *outcomes);
@@ -191,9 +206,10 @@ int RunSignal(const GlobalOptions& options, const ClusterFlags& flags, SignalVer
 }
 
 void AddUp(CLI::App* noun, Cli* cli, ClusterFlags* flags) {
-  CLI::App* verb = noun->add_subcommand(
-      "up",
-      "Starts a cluster of six storage nodes in three zones and a writer, or what of it is down.");
+  CLI::App* verb = noun->add_subcommand("up",
+                                        "Starts a cluster of six storage nodes in three zones, a "
+                                        "writer and readers, or what of it is "
+                                        "down.");
   AddGlobalOptions(verb, &cli->options, Reach::kLocalOnly);
   const auto set_size = [flags](const std::string& text) {
     const absl::StatusOr<uint64_t> bytes = ParseByteSize(text);
@@ -211,6 +227,10 @@ void AddUp(CLI::App* noun, Cli* cli, ClusterFlags* flags) {
                    "Adds a spare storage node in so many of the zones, for `segment replace` (new "
                    "clusters only) [0].")
       ->check(CLI::Range(0, 3));
+  verb->add_option("--readers", flags->settings.readers,
+                   "Adds so many compute nodes that read, reader-1 and so on (new clusters only) "
+                   "[0].")
+      ->check(CLI::Range(0, 15));
   const auto set_page = [flags](const std::string& text) {
     const absl::StatusOr<uint64_t> bytes = ParseByteSize(text);
     if (!bytes.ok() || *bytes > 65536) {

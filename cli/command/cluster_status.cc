@@ -8,22 +8,13 @@
 
 #include "absl/time/clock.h"
 #include "cli/client/status_client.h"
+#include "cli/command/compute_nodes.h"
 #include "cli/status/draw.h"
 #include "common/base/status.h"
 #include "common/base/text.h"
 
 namespace sextant::cli {
 namespace {
-
-// The first endpoint that answers; where none does, the first one's error.
-std::pair<std::string, ComputeAnswer> AskFirstThatAnswers(
-    const std::vector<std::string>& endpoints) {
-  std::vector<ComputeAnswer> answers = AskComputeNodes(endpoints);
-  for (size_t i = 0; i < answers.size(); ++i) {
-    if (answers[i].ok()) return {endpoints[i], std::move(answers[i])};
-  }
-  return {endpoints[0], std::move(answers[0])};
-}
 
 std::string Render(const GlobalOptions& options, const ClusterPicture& picture, bool watch) {
   if (options.json()) return PictureToJson(picture, /*indent=*/!watch) + "\n";
@@ -55,17 +46,17 @@ int RunStatus(const GlobalOptions& options, const StatusFlags& flags) {
 
 absl::StatusOr<ClusterPicture> GatherPicture(const GlobalOptions& options) {
   if (!options.endpoints.empty()) {
-    auto [address, answer] = AskFirstThatAnswers(options.endpoints);
-    if (!answer.ok()) return absl::UnavailableError(answer.status().message());
-    return MakePicture(std::nullopt, {}, address, answer);
+    ASSIGN_OR_RETURN(const std::vector<ComputeNodeAnswer> compute,
+                     AskAllComputeNodes(options, /*learns=*/true));
+    RETURN_IF_ERROR(compute[IndexOfWriter(compute)].status.status());
+    return MakePicture(std::nullopt, {}, compute);
   }
   ASSIGN_OR_RETURN(const ClusterState state, LoadState(options.dir));
-  const std::string writer = state.writer().listen;
   std::future<std::vector<StorageAnswer>> storage =
       std::async(std::launch::async,
                  [addresses = state.StorageAddresses()] { return AskStorageNodes(addresses); });
-  const ComputeAnswer compute = AskComputeNodes({writer})[0];
-  return MakePicture(state, storage.get(), writer, compute);
+  ASSIGN_OR_RETURN(const std::vector<ComputeNodeAnswer> compute, AskAllComputeNodes(options));
+  return MakePicture(state, storage.get(), compute);
 }
 
 void AddStatusVerb(CLI::App* noun, Cli* cli, StatusFlags* flags) {

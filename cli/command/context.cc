@@ -51,7 +51,7 @@ int Fail(const absl::Status& status, const std::string& hint) {
 absl::StatusOr<std::vector<std::string>> ComputeEndpoints(const GlobalOptions& options) {
   if (!options.endpoints.empty()) return options.endpoints;
   ASSIGN_OR_RETURN(const ClusterState state, LoadState(options.dir));
-  return std::vector<std::string>{state.writer().listen};
+  return state.ComputeAddresses();
 }
 
 }  // namespace sextant::cli

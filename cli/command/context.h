@@ -45,6 +45,7 @@ void AddSegmentCommands(CLI::App* app, Cli* cli);
 void AddFaultCommands(CLI::App* app, Cli* cli);
 void AddBinlogCommands(CLI::App* app, Cli* cli);
 void AddPingCommand(CLI::App* app, Cli* cli);
+void AddPromoteCommand(CLI::App* app, Cli* cli);
 void AddMiscCommands(CLI::App* app, Cli* cli);  // version, completion
 
 // Adds --dir and --output to a verb (flag, then SEXTANT_* of the environment), and --endpoints to
@@ -55,7 +56,8 @@ void AddGlobalOptions(CLI::App* verb, GlobalOptions* options, Reach reach);
 // Prints "sextant: message" and a hint for the kinds of error that have one; returns its exit code.
 int Fail(const absl::Status& status, const std::string& hint = "");
 
-// The compute nodes to talk to: --endpoints, or the writer of the cluster in --dir.
+// The compute nodes to talk to: --endpoints, or those of the cluster in --dir, the one that was
+// made to write first.
 absl::StatusOr<std::vector<std::string>> ComputeEndpoints(const GlobalOptions& options);
 
 }  // namespace sextant::cli

@@ -3,9 +3,9 @@
 #include <nlohmann/json.hpp>
 
 #include "absl/time/clock.h"
-#include "cli/client/segment_client.h"
-#include "cli/client/status_client.h"
+#include "cli/client/compute_client.h"
 #include "cli/command/cluster_status.h"
+#include "cli/command/compute_nodes.h"
 #include "cli/command/context.h"
 #include "cli/status/picture.h"
 #include "common/base/status.h"
@@ -26,14 +26,9 @@ struct SegmentFlags {
   int timeout_ms = 600'000;
 };
 
-absl::StatusOr<v1::ComputeStatus> AskWriter(const GlobalOptions& options) {
-  ASSIGN_OR_RETURN(const std::vector<std::string> endpoints, ComputeEndpoints(options));
-  absl::Status error = absl::UnavailableError("no compute node is known");
-  for (absl::StatusOr<v1::ComputeStatus>& answer : AskComputeNodes(endpoints)) {
-    if (answer.ok()) return std::move(answer);
-    error = answer.status();
-  }
-  return error;
+absl::StatusOr<v1::ComputeStatus> AskWriterStatus(const GlobalOptions& options) {
+  ASSIGN_OR_RETURN(WriterAnswer writer, AskWriter(options));
+  return std::move(writer.status);
 }
 
 Json PgJson(const v1::PgProgress& pg) {
@@ -57,7 +52,7 @@ Json PgJson(const v1::PgProgress& pg) {
 }
 
 int ShowStatus(const GlobalOptions& options) {
-  const absl::StatusOr<v1::ComputeStatus> status = AskWriter(options);
+  const absl::StatusOr<v1::ComputeStatus> status = AskWriterStatus(options);
   if (!status.ok()) return Fail(status.status());
   if (options.json()) {
     Json json = Json::array();
@@ -119,7 +114,7 @@ absl::Status WaitUntilOver(const GlobalOptions& options, const SegmentFlags& fla
                            absl::Time deadline) {
   ProgressPrinter printer;
   while (absl::Now() < deadline) {
-    const absl::StatusOr<v1::ComputeStatus> status = AskWriter(options);
+    const absl::StatusOr<v1::ComputeStatus> status = AskWriterStatus(options);
     if (status.ok() && flags.replacement.pg < static_cast<uint32_t>(status->pgs_size())) {
       const v1::PgProgress& pg = status->pgs(static_cast<int>(flags.replacement.pg));
       bool is_over = pg.is_in_effect();
@@ -145,14 +140,13 @@ absl::Status Insist(bool wait, absl::Time deadline, Call call) {
 }
 
 int RunChange(const GlobalOptions& options, const SegmentFlags& flags, bool is_undo) {
-  const absl::StatusOr<std::vector<std::string>> endpoints = ComputeEndpoints(options);
-  if (!endpoints.ok()) return Fail(endpoints.status());
   const SegmentReplacement& wish = flags.replacement;
   const absl::Time begin = absl::Now();
   const absl::Time deadline = begin + absl::Milliseconds(flags.timeout_ms);
-  absl::Status status = Insist(flags.wait, deadline, [&] {
-    return is_undo ? UndoReplace(*endpoints, wish.pg, wish.from, kCallTimeout)
-                   : ReplaceSegment(*endpoints, wish, kCallTimeout);
+  absl::Status status = Insist(flags.wait, deadline, [&]() -> absl::Status {
+    ASSIGN_OR_RETURN(const WriterAnswer writer, AskWriter(options));
+    return is_undo ? UndoReplace({writer.address}, wish.pg, wish.from, kCallTimeout)
+                   : ReplaceSegment({writer.address}, wish, kCallTimeout);
   });
   if (status.ok() && flags.wait) status = WaitUntilOver(options, flags, deadline);
   if (!status.ok()) return Fail(status);

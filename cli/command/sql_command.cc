@@ -5,7 +5,10 @@
 #include <iostream>
 #include <thread>
 
+#include "absl/strings/numbers.h"
+#include "absl/time/clock.h"
 #include "cli/command/cluster_status.h"
+#include "cli/command/compute_nodes.h"
 #include "cli/command/context.h"
 #include "cli/sql/prompt.h"
 #include "cli/sql/shell.h"
@@ -23,7 +26,40 @@ struct SqlFlags {
   std::string mode;
   RunOptions run;
   int connect_timeout_ms = 3000;
+  int patience_ms = 30'000;
+  std::string reads_from = "writer";
+  std::string node;
+  uint64_t min_lsn = 0;
 };
+
+// An LSN, an RFC 3339 time, or a time before now: "-30s", "-1m30s".
+void SetAsOf(const std::string& text, RunOptions* run) {
+  absl::Time time;
+  absl::Duration ago;
+  std::string error;
+  if (absl::SimpleAtoi(text, &run->as_of_lsn) && run->as_of_lsn > 0) return;
+  if (text.starts_with("-") && absl::ParseDuration(text, &ago)) {
+    time = absl::Now() + ago;
+  } else if (!absl::ParseTime(absl::RFC3339_full, text, &time, &error)) {
+    throw CLI::ValidationError("--as-of",
+                               Text("'", text,
+                                    "' is no LSN, no time like 2026-11-22T13:45:00Z, and no time "
+                                    "before now like -30s"));
+  }
+  run->as_of_time_us = absl::ToUnixMicros(time);
+}
+
+client::SessionOptions SessionOptionsOf(const SqlFlags& flags) {
+  client::SessionOptions options;
+  options.connect_patience = absl::Milliseconds(flags.connect_timeout_ms);
+  options.patience = absl::Milliseconds(flags.patience_ms);
+  options.token = flags.min_lsn;
+  options.preference = !flags.node.empty()            ? client::Preference::kOnly
+                       : flags.reads_from == "reader" ? client::Preference::kReader
+                       : flags.reads_from == "any"    ? client::Preference::kAny
+                                                      : client::Preference::kWriter;
+  return options;
+}
 
 std::string StatusText(const GlobalOptions& options) {
   const absl::StatusOr<ClusterPicture> picture = GatherPicture(options);
@@ -40,9 +76,12 @@ ShellOptions MakeShellOptions(const GlobalOptions& options, const SqlFlags& flag
                                                       : "list";
   shell.status_text = [options] { return StatusText(options); };
   shell.connect = [options, flags]() -> absl::StatusOr<std::unique_ptr<client::SqlCalls>> {
+    if (!flags.node.empty()) {
+      ASSIGN_OR_RETURN(const std::string address, AddressOfNode(options, flags.node));
+      return client::Client({address}).NewCalls(SessionOptionsOf(flags));
+    }
     ASSIGN_OR_RETURN(const std::vector<std::string> endpoints, ComputeEndpoints(options));
-    return client::Client(endpoints).NewCalls(
-        {.connect_patience = absl::Milliseconds(flags.connect_timeout_ms)});
+    return client::Client(endpoints).NewCalls(SessionOptionsOf(flags));
   };
   return shell;
 }
@@ -124,6 +163,23 @@ void AddSqlCommand(CLI::App* app, Cli* cli) {
   noun->add_flag("--bail", flags.run.bail, "Stops after the first error.");
   noun->add_flag("--show-lsn", flags.run.show_lsn,
                  "Shows each statement's commit LSN on standard error.");
+  noun->add_option("--reads-from", flags.reads_from,
+                   "Reads on the writer, on a reader, or on any node; writes go to the writer.")
+      ->check(CLI::IsMember({"writer", "reader", "any"}))
+      ->capture_default_str();
+  noun->add_option("--node", flags.node, "Talks to the compute node of this name, and no other.");
+  noun->add_option("--min-lsn", flags.min_lsn,
+                   "Reads nothing older than this LSN, as --show-lsn told it.");
+  noun->add_option_function<std::string>(
+          "--as-of", [](const std::string& text) { SetAsOf(text, &flags.run); },
+          "Reads the database as it was: at an LSN, at a time (2026-11-22T13:45:00Z), or before "
+          "now "
+          "(-30s).")
+      ->type_name("LSN|TIME");
+  noun->add_option("--patience-ms", flags.patience_ms,
+                   "Looks for the writer and repeats what is safe for so long, where it moves.")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   noun->add_option("--timeout-ms", flags.run.timeout_ms,
                    "Waits at most so long for a commit; 0 is the server's default.")
       ->envname("SEXTANT_TIMEOUT_MS")

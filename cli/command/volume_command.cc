@@ -4,8 +4,8 @@
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_format.h"
-#include "cli/client/status_client.h"
 #include "cli/client/volume_client.h"
+#include "cli/command/compute_nodes.h"
 #include "cli/command/context.h"
 #include "common/base/byte_size.h"
 #include "common/base/ids.h"
@@ -22,15 +22,6 @@ struct TailFlags {
   uint64_t count = UINT64_MAX;
   bool no_follow = false;
 };
-
-absl::StatusOr<std::pair<std::string, v1::ComputeStatus>> AskWriter(const GlobalOptions& options) {
-  ASSIGN_OR_RETURN(const std::vector<std::string> endpoints, ComputeEndpoints(options));
-  auto answers = AskComputeNodes(endpoints);
-  for (size_t i = 0; i < answers.size(); ++i) {
-    if (answers[i].ok()) return std::make_pair(endpoints[i], *std::move(answers[i]));
-  }
-  return answers[0].status();
-}
 
 Json ShowJson(const v1::ComputeStatus& status) {
   Json pgs = Json::array();
@@ -51,7 +42,7 @@ Json ShowJson(const v1::ComputeStatus& status) {
 int Show(const GlobalOptions& options) {
   const auto answer = AskWriter(options);
   if (!answer.ok()) return Fail(answer.status(), "`sextant cluster status` shows what runs");
-  const v1::ComputeStatus& status = answer->second;
+  const v1::ComputeStatus& status = answer->status;
   if (status.phase() != "open") {
     return Fail(absl::UnavailableError(
         Text("the volume is not open: ", status.phase(), " ", status.detail())));
@@ -95,12 +86,12 @@ void PrintRecord(const GlobalOptions& options, const v1::TailRecord& record) {
 int Tail(const GlobalOptions& options, const TailFlags& flags) {
   const auto answer = AskWriter(options);
   if (!answer.ok()) return Fail(answer.status(), "`sextant cluster status` shows what runs");
-  const uint64_t end = answer->second.vdl();
+  const uint64_t end = answer->status.vdl();
   if (flags.no_follow && flags.after >= end) return kExitOk;
   uint64_t printed = 0;
   uint64_t seen = 0;
   const absl::Status status =
-      TailVolume(answer->first, flags.after, [&](const v1::TailResponse& response) {
+      TailVolume(answer->address, flags.after, [&](const v1::TailResponse& response) {
         for (const v1::TailRecord& record : response.records()) {
           if (printed == flags.count) return false;
           PrintRecord(options, record);

@@ -36,7 +36,8 @@ std::string Painted(const std::string& text, Tone tone, bool color) {
 }
 
 Tone ToneOfState(const std::string& state) {
-  if (state == "streaming" || state == "running" || state == "open") return Tone::kGood;
+  if (state == "streaming" || state == "running" || state == "open" || state == "following")
+    return Tone::kGood;
   if (state == "down" || state == "damaged" || state == "stopped" || state == "failed" ||
       state == "fenced" || state == "no-space") {
     return Tone::kBad;
@@ -175,13 +176,20 @@ std::string DrawVolume(const ClusterPicture& picture, const DrawStyle& style) {
 
 std::string DrawWriter(const ClusterPicture& picture, const DrawStyle& style) {
   const WriterPicture& writer = picture.writer;
+  if (writer.address.empty()) {
+    return "writer   " + Painted("none", Tone::kBad, style.color) +
+           ": `sextant promote NODE` makes one of these the writer\n";
+  }
   const std::string state = !writer.phase.empty()         ? writer.phase
                             : writer.process.empty()      ? writer.error
                             : writer.process == "running" ? Text("running, ", writer.error)
                                                           : writer.process;
-  std::string text = "writer   " + Painted(state, ToneOfState(state), style.color);
+  const std::string name = writer.name.empty() ? "writer" : writer.name;
+  std::string text =
+      absl::StrFormat("%-8s ", name.c_str()) + Painted(state, ToneOfState(state), style.color);
   if (!writer.address.empty()) text += Text("  ", writer.address);
   if (writer.pid != 0) text += Text("  pid ", writer.pid);
+  if (!writer.role.empty() && writer.role != name) text += "  " + writer.role;
   if (writer.answers) text += Text("  commits ", writer.commits, "  waiting ", writer.waits);
   if (!writer.detail.empty() && writer.detail != writer.phase)
     text += Text("\n         ", writer.detail);
@@ -197,6 +205,32 @@ std::string DrawWriter(const ClusterPicture& picture, const DrawStyle& style) {
       Text(" (a commit needs ", quorum::kWriteQuorum, ")\n");
   for (const ChangePicture& change : picture.changes) {
     text += Text("change   pg ", change.pg, "  ", DescribeChange(change), "\n");
+  }
+  return text;
+}
+
+std::string DrawReaders(const ClusterPicture& picture, const DrawStyle& style) {
+  std::string text;
+  for (const ReaderPicture& reader : picture.readers) {
+    const std::string state = !reader.phase.empty()         ? reader.phase
+                              : reader.process.empty()      ? reader.error
+                              : reader.process == "running" ? Text("running, ", reader.error)
+                                                            : reader.process;
+    text += absl::StrFormat("%-8s ", reader.name.empty() ? "reader" : reader.name.c_str());
+    text += Painted(state, ToneOfState(state), style.color) + "  " + reader.address;
+    if (reader.pid != 0) text += Text("  pid ", reader.pid);
+    if (reader.published != 0) text += Text("  VDL ", reader.published);
+    if (reader.answers && reader.role == "writer") {
+      text += Text("  writer of epoch ", reader.epoch);  // and does not know yet that it is over
+    } else if (reader.lag_p50_ms && reader.lag_p99_ms) {
+      text += absl::StrFormat("  lag %.1f ms, p99 %.1f ms", *reader.lag_p50_ms, *reader.lag_p99_ms);
+    } else if (reader.answers) {
+      text += reader.is_connected ? "  no commits lately" : "  lag unknown";
+    }
+    text += "\n";
+    if (!reader.detail.empty() && reader.detail != reader.phase) {
+      text += Text("         ", reader.detail, "\n");
+    }
   }
   return text;
 }
@@ -233,7 +267,8 @@ DrawStyle StyleOfStdout() {
 }
 
 std::string DrawCluster(const ClusterPicture& picture, const DrawStyle& style) {
-  return DrawVolume(picture, style) + DrawZones(picture, style) + DrawWriter(picture, style);
+  return DrawVolume(picture, style) + DrawZones(picture, style) + DrawWriter(picture, style) +
+         DrawReaders(picture, style);
 }
 
 }  // namespace sextant::cli

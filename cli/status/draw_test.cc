@@ -44,7 +44,7 @@ TEST(DrawTest, AChangeUnderWay) {
   change->set_to("az3-a");
   change->set_scl(100);
   change->set_target(123);
-  ClusterPicture picture = MakePicture(std::nullopt, {}, "127.0.0.1:9", status);
+  ClusterPicture picture = MakePicture(std::nullopt, {}, {{"127.0.0.1:9", status}});
   ASSERT_EQ(picture.changes.size(), 1u);
   picture.changes[0].rebuilt_percent = 41;
   picture.changes[0].copied_bytes = 12 << 20;
@@ -57,7 +57,7 @@ TEST(DrawTest, AChangeUnderWay) {
 }
 
 TEST(DrawTest, ThreeZonesSideBySide) {
-  const ClusterPicture picture = MakePicture(std::nullopt, {}, "127.0.0.1:9", OpenWriter(1, 5));
+  const ClusterPicture picture = MakePicture(std::nullopt, {}, {{"127.0.0.1:9", OpenWriter(1, 5)}});
   EXPECT_EQ(DrawCluster(picture, {}),
             "volume   00000000000000ab  epoch 2  VDL 120  VCL 121  head 123\n"
             "         1 protection group of 64MiB, pages of 4KiB\n"
@@ -74,7 +74,7 @@ TEST(DrawTest, ThreeZonesSideBySide) {
 }
 
 TEST(DrawTest, ManyProtectionGroupsAreSummed) {
-  const ClusterPicture picture = MakePicture(std::nullopt, {}, "127.0.0.1:9", OpenWriter(3, 4));
+  const ClusterPicture picture = MakePicture(std::nullopt, {}, {{"127.0.0.1:9", OpenWriter(3, 4)}});
   const std::string text = DrawCluster(picture, {.color = false, .utf8 = false, .width = 40});
   EXPECT_NE(text.find("+ az3 -------------------+\n"
                       "| az3-a                  |\n"
@@ -87,7 +87,7 @@ TEST(DrawTest, ManyProtectionGroupsAreSummed) {
 }
 
 TEST(DrawTest, ColoursOnlyWhenAsked) {
-  const ClusterPicture picture = MakePicture(std::nullopt, {}, "127.0.0.1:9", OpenWriter(1, 6));
+  const ClusterPicture picture = MakePicture(std::nullopt, {}, {{"127.0.0.1:9", OpenWriter(1, 6)}});
   EXPECT_EQ(DrawCluster(picture, {}).find('\x1b'), std::string::npos);
   EXPECT_NE(DrawCluster(picture, {.color = true}).find("\x1b[32m  streaming\x1b[0m"),
             std::string::npos);
@@ -112,7 +112,7 @@ TEST(PictureTest, WithoutAWriterTheSegmentsSpeakForThemselves) {
     answers.push_back(node);
   }
   const ClusterPicture picture =
-      MakePicture(state, answers, "127.0.0.1:1", absl::UnavailableError("refused"));
+      MakePicture(state, answers, {{"127.0.0.1:1", absl::UnavailableError("refused")}});
   ASSERT_TRUE(picture.volume.has_value());
   EXPECT_EQ(picture.volume->vdl, 95u);
   EXPECT_EQ(picture.volume->segment_bytes, 65536u);
@@ -126,13 +126,89 @@ TEST(PictureTest, WithoutAWriterTheSegmentsSpeakForThemselves) {
 }
 
 TEST(PictureTest, JsonHoldsEverySegment) {
-  const ClusterPicture picture = MakePicture(std::nullopt, {}, "127.0.0.1:9", OpenWriter(2, 6));
+  const ClusterPicture picture = MakePicture(std::nullopt, {}, {{"127.0.0.1:9", OpenWriter(2, 6)}});
   const nlohmann::json json = nlohmann::json::parse(PictureToJson(picture, false));
   EXPECT_EQ(json["volume"]["vdl"], 120);
   EXPECT_EQ(json["nodes"].size(), 6u);
   EXPECT_EQ(json["nodes"][3]["segments"].size(), 2u);
   EXPECT_EQ(json["nodes"][3]["segments"][1]["scl"], 123);
   EXPECT_EQ(json["streaming_members"], 6);
+}
+
+v1::ComputeStatus Following(const std::string& name) {
+  v1::ComputeStatus status;
+  status.set_node(name);
+  status.set_role("reader");
+  status.set_phase("following");
+  status.set_epoch(2);
+  status.mutable_reader()->set_is_connected(true);
+  status.mutable_reader()->set_published(119);
+  return status;
+}
+
+TEST(DrawTest, TheWriterIsWhoSaysSoAndTheOthersRead) {
+  v1::ComputeStatus reader = Following("writer");  // it was, once
+  v1::ComputeStatus promoted = OpenWriter(1, 6);
+  promoted.set_node("reader-1");
+  promoted.set_role("writer");
+  v1::ComputeStatus lagging = Following("reader-2");
+  lagging.mutable_reader()->set_lag_p50_ms(0.42);
+  lagging.mutable_reader()->set_lag_p99_ms(3.1);
+  const ClusterPicture picture =
+      MakePicture(std::nullopt, {}, {{"a:1", reader}, {"b:1", promoted}, {"c:1", lagging}});
+  const std::string text = DrawCluster(picture, {});
+  EXPECT_NE(text.find("reader-1 open  b:1  writer  commits 40"), std::string::npos) << text;
+  EXPECT_NE(text.find("writer   following  a:1  VDL 119  no commits lately\n"), std::string::npos)
+      << text;
+  EXPECT_NE(text.find("reader-2 following  c:1  VDL 119  lag 0.4 ms, p99 3.1 ms\n"),
+            std::string::npos)
+      << text;
+  const auto json = nlohmann::json::parse(PictureToJson(picture, false));
+  EXPECT_EQ(json["writer"]["name"], "reader-1");
+  EXPECT_TRUE(json["readers"][0]["lag_p50_ms"].is_null());
+  EXPECT_EQ(json["readers"][1]["lag_p99_ms"], 3.1);
+}
+
+TEST(DrawTest, AWriterThatDoesNotKnowYetIsTold) {
+  v1::ComputeStatus old = OpenWriter(1, 6);
+  old.set_node("writer");
+  old.set_role("writer");
+  old.set_epoch(2);
+  v1::ComputeStatus promoted = old;
+  promoted.set_node("reader-1");
+  promoted.set_epoch(3);
+  const std::string text =
+      DrawCluster(MakePicture(std::nullopt, {}, {{"a:1", old}, {"b:1", promoted}}), {});
+  EXPECT_NE(text.find("reader-1 open  b:1  writer"), std::string::npos) << text;
+  EXPECT_NE(text.find("writer   open  a:1  writer of epoch 2\n"), std::string::npos) << text;
+}
+
+TEST(DrawTest, AClusterWithoutAWriter) {
+  v1::ComputeStatus alone = Following("reader-1");
+  alone.set_phase("cut-off");
+  alone.mutable_reader()->set_is_connected(false);
+  EXPECT_NE(DrawCluster(MakePicture(std::nullopt, {}, {{"b:1", alone}}), {})
+                .find("writer   none: `sextant promote NODE` makes one of these the writer\n"
+                      "reader-1 cut-off  b:1  VDL 119  lag unknown\n"),
+            std::string::npos);
+  // Who does not answer must have been it.
+  const ClusterPicture picture = MakePicture(
+      std::nullopt, {}, {{"a:1", absl::UnavailableError("a:1: refused")}, {"b:1", alone}});
+  EXPECT_EQ(picture.writer.address, "a:1");
+  EXPECT_FALSE(picture.writer.answers);
+  EXPECT_EQ(picture.readers.size(), 1u);
+}
+
+TEST(DrawTest, AFencedWriterIsNotTheWriterAgain) {
+  v1::ComputeStatus fenced = OpenWriter(1, 6);
+  fenced.set_role("writer");
+  fenced.set_phase("fenced");
+  v1::ComputeStatus recovering = OpenWriter(0, 0);
+  recovering.set_role("writer");
+  recovering.set_phase("recovering");
+  recovering.set_epoch(0);
+  EXPECT_EQ(IndexOfWriter({{"a:1", fenced}, {"b:1", recovering}}), 1u);
+  EXPECT_EQ(IndexOfWriter({{"a:1", absl::UnavailableError("")}, {"b:1", Following("b")}}), 1u);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <tuple>
 
 #include "common/base/ids.h"
 #include "common/base/text.h"
@@ -42,12 +43,7 @@ void AddProcesses(const ClusterState& state, ClusterPicture* picture) {
   for (const NodeState& node : state.nodes) {
     const std::string process(ToString(StateOf(node.process)));
     const pid_t pid = process == "stopped" ? 0 : node.process.pid;
-    if (node.is_writer()) {
-      picture->writer.name = node.name;
-      picture->writer.process = process;
-      picture->writer.pid = pid;
-      continue;
-    }
+    if (node.is_compute()) continue;  // AddComputeNodes
     NodePicture* shown = FindOrAddNode(picture, node.name, node.zone);
     shown->process = process;
     shown->pid = pid;
@@ -129,6 +125,7 @@ void AddCompute(const v1::ComputeStatus& status, ClusterPicture* picture) {
   WriterPicture& writer = picture->writer;
   writer.answers = true;
   writer.name = status.node().empty() ? writer.name : status.node();
+  writer.role = status.role();
   writer.phase = status.phase();
   writer.detail = status.detail();
   writer.commits = status.commits();
@@ -160,7 +157,102 @@ void AddCompute(const v1::ComputeStatus& status, ClusterPicture* picture) {
   }
 }
 
+bool IsReader(const v1::ComputeStatus& status) {
+  return status.role() == "reader" || status.role() == "binlog-replica";
+}
+
+ReaderPicture MakeReader(const ComputeNodeAnswer& answer) {
+  ReaderPicture reader;
+  reader.address = answer.address;
+  reader.answers = answer.status.ok();
+  if (!reader.answers) {
+    reader.error = ShortError(answer.status.status());
+    return reader;
+  }
+  const v1::ComputeStatus& status = *answer.status;
+  reader.name = status.node();
+  reader.role = status.role();
+  reader.phase = status.phase();
+  reader.detail = status.detail();
+  reader.epoch = status.epoch();
+  reader.is_connected = status.reader().is_connected();
+  reader.published = status.reader().published();
+  reader.jumps = status.reader().jumps();
+  if (status.reader().has_lag_p50_ms()) reader.lag_p50_ms = status.reader().lag_p50_ms();
+  if (status.reader().has_lag_p99_ms()) reader.lag_p99_ms = status.reader().lag_p99_ms();
+  if (status.reader().has_lag_max_ms()) reader.lag_max_ms = status.reader().lag_max_ms();
+  return reader;
+}
+
+// The process behind an address; null: not one of ours.
+const NodeState* ProcessAt(const std::optional<ClusterState>& state, const std::string& address) {
+  if (!state) return nullptr;
+  for (const NodeState& node : state->nodes) {
+    if (node.listen == address) return &node;
+  }
+  return nullptr;
+}
+
+template <typename Picture>
+void AddProcess(const NodeState* node, Picture* picture) {
+  if (node == nullptr) return;
+  picture->process = std::string(ToString(StateOf(node->process)));
+  picture->pid = picture->process == "stopped" ? 0 : node->process.pid;
+  if (picture->name.empty()) picture->name = node->name;
+}
+
+// Where all that answer are readers, one that is silent must have been the writer; nullopt: there
+// is none.
+std::optional<size_t> WriterToShow(const std::vector<ComputeNodeAnswer>& compute) {
+  const size_t likely = IndexOfWriter(compute);
+  if (!compute[likely].status.ok() || !IsReader(*compute[likely].status)) return likely;
+  for (size_t i = 0; i < compute.size(); ++i) {
+    if (!compute[i].status.ok()) return i;
+  }
+  return std::nullopt;
+}
+
+void AddComputeNodes(const std::optional<ClusterState>& state,
+                     const std::vector<ComputeNodeAnswer>& compute, ClusterPicture* picture) {
+  const std::optional<size_t> writer = WriterToShow(compute);
+  for (size_t i = 0; i < compute.size(); ++i) {
+    const NodeState* const process = ProcessAt(state, compute[i].address);
+    if (i == writer) {
+      picture->writer.address = compute[i].address;
+      AddProcess(process, &picture->writer);
+      if (compute[i].status.ok()) {
+        AddCompute(*compute[i].status, picture);
+      } else {
+        picture->writer.error = ShortError(compute[i].status.status());
+      }
+      continue;
+    }
+    picture->readers.push_back(MakeReader(compute[i]));
+    AddProcess(process, &picture->readers.back());
+  }
+}
+
 using Json = nlohmann::ordered_json;
+
+Json ReaderJson(const ReaderPicture& reader) {
+  const auto known = [](const std::optional<double>& lag) { return lag ? Json(*lag) : Json(); };
+  return {{"name", reader.name},
+          {"process", reader.process},
+          {"pid", reader.pid},
+          {"address", reader.address},
+          {"answers", reader.answers},
+          {"error", reader.error},
+          {"role", reader.role},
+          {"phase", reader.phase},
+          {"detail", reader.detail},
+          {"epoch", reader.epoch},
+          {"connected", reader.is_connected},
+          {"published", reader.published},
+          {"lag_p50_ms", known(reader.lag_p50_ms)},
+          {"lag_p99_ms", known(reader.lag_p99_ms)},
+          {"lag_max_ms", known(reader.lag_max_ms)},
+          {"jumps", reader.jumps}};
+}
 
 Json SegmentJson(const SegmentPicture& segment) {
   Json json = {{"pg", segment.pg}, {"state", segment.state}};
@@ -235,9 +327,25 @@ std::string DescribeChange(const ChangePicture& change) {
   return text;
 }
 
+size_t IndexOfWriter(const std::vector<ComputeNodeAnswer>& answers) {
+  // Every reason outweighs those after it.
+  const auto rank = [](const ComputeNodeAnswer& answer) {
+    if (!answer.status.ok()) return std::tuple(false, false, uint64_t{0}, false);
+    const bool is_writer = !IsReader(*answer.status);
+    const bool is_open = is_writer && answer.status->phase() == "open";
+    return std::tuple(is_open, is_writer && answer.status->phase() != "fenced",
+                      is_writer ? uint64_t{answer.status->epoch()} : 0, true);
+  };
+  size_t best = 0;
+  for (size_t i = 1; i < answers.size(); ++i) {
+    if (rank(answers[i]) > rank(answers[best])) best = i;
+  }
+  return best;
+}
+
 ClusterPicture MakePicture(const std::optional<ClusterState>& state,
                            const std::vector<StorageAnswer>& storage,
-                           const std::string& compute_address, const ComputeAnswer& compute) {
+                           const std::vector<ComputeNodeAnswer>& compute) {
   ClusterPicture picture;
   if (state) AddProcesses(*state, &picture);
   for (size_t i = 0; i < storage.size() && i < picture.nodes.size(); ++i) {
@@ -250,12 +358,7 @@ ClusterPicture MakePicture(const std::optional<ClusterState>& state,
     }
   }
   FillLagsAmongSegments(&picture);
-  picture.writer.address = compute_address;
-  if (compute.ok()) {
-    AddCompute(*compute, &picture);
-  } else {
-    picture.writer.error = ShortError(compute.status());
-  }
+  AddComputeNodes(state, compute, &picture);
   const auto by_zone_and_name = [](const NodePicture& a, const NodePicture& b) {
     return std::tie(a.zone, a.name) < std::tie(b.zone, b.name);
   };
@@ -269,6 +372,8 @@ std::string PictureToJson(const ClusterPicture& picture, bool indent) {
   json["writer"] = WriterJson(picture.writer);
   json["streaming_members"] =
       picture.streaming_members < 0 ? Json(nullptr) : Json(picture.streaming_members);
+  json["readers"] = Json::array();
+  for (const ReaderPicture& reader : picture.readers) json["readers"].push_back(ReaderJson(reader));
   json["nodes"] = Json::array();
   for (const NodePicture& node : picture.nodes) json["nodes"].push_back(NodeJson(node));
   json["changes"] = Json::array();

@@ -50,12 +50,30 @@ struct WriterPicture {
   std::string address;
   bool answers = false;
   std::string error;
+  std::string role;   // writer, where it says so
   std::string phase;  // recovering, open, fenced, failed; empty when it does not answer
   std::string detail;
   uint64_t commits = 0;
   uint64_t waits = 0;
   uint64_t unacked_bytes = 0;
   double recovery_seconds = 0;
+};
+
+// A compute node that does not write now.
+struct ReaderPicture {
+  std::string name;
+  std::string process;
+  pid_t pid = 0;
+  std::string address;
+  bool answers = false;
+  std::string error;
+  std::string role, phase, detail;
+  uint64_t epoch = 0;
+  bool is_connected = false;  // to the writer's redo
+  uint64_t published = 0;     // the VDL that it shows
+  // Commit to visible, of the last while; empty: unknown, for it is cut off or nothing was written.
+  std::optional<double> lag_p50_ms, lag_p99_ms, lag_max_ms;
+  uint64_t jumps = 0;
 };
 
 struct VolumePicture {
@@ -84,18 +102,27 @@ struct ClusterPicture {
   std::optional<VolumePicture> volume;  // empty: nobody who answers knows of one
   std::vector<NodePicture> nodes;       // storage nodes, by zone and name
   WriterPicture writer;
+  std::vector<ReaderPicture> readers;  // the other compute nodes
   // Members that stream in the protection group that has the fewest; -1 where no writer answers.
   int streaming_members = -1;
 };
 
 using StorageAnswer = absl::StatusOr<v1::NodeStatus>;
-using ComputeAnswer = absl::StatusOr<v1::ComputeStatus>;
+struct ComputeNodeAnswer {
+  std::string address;
+  absl::StatusOr<v1::ComputeStatus> status;
+};
+
+// Which of them (at least one) is the writer, by what they say: the open one of the highest epoch;
+// else one that would like to be; else the first that answers; else the first.
+size_t IndexOfWriter(const std::vector<ComputeNodeAnswer>& answers);
 
 // `state`: a local cluster's, or empty when only compute endpoints are known. `storage` answers
-// stand in the order of the state's storage nodes (empty without a state). Pure: asks nobody.
+// stand in the order of the state's storage nodes (empty without a state). `compute`: at least one.
+// Pure: asks nobody.
 ClusterPicture MakePicture(const std::optional<ClusterState>& state,
                            const std::vector<StorageAnswer>& storage,
-                           const std::string& compute_address, const ComputeAnswer& compute);
+                           const std::vector<ComputeNodeAnswer>& compute);
 
 // "az3-b -> az3-c: SCL 10 of 90, pages copied 41 % (12 MiB)".
 std::string DescribeChange(const ChangePicture& change);

@@ -17,7 +17,8 @@ struct ClusterOptions {
   std::string directory;  // empty, the test's own
   uint64_t segment_bytes = 4 << 20;
   uint32_t protection_groups = 4;
-  uint32_t spares = 0;  // storage nodes beyond the six (real processes only)
+  uint32_t spares = 0;   // storage nodes beyond the six (real processes only)
+  uint32_t readers = 0;  // likewise, compute nodes beyond the writer
 };
 
 inline const std::vector<std::string>& NodeNames() {

@@ -29,7 +29,7 @@ absl::Status Ledger::Create(const std::string& endpoint) {
       .status();
 }
 
-Ledger::Ledger(std::string endpoint, int threads) : endpoint_(std::move(endpoint)) {
+Ledger::Ledger(std::vector<std::string> endpoints, int threads) : endpoints_(std::move(endpoints)) {
   for (int thread = 0; thread < threads; ++thread) {
     threads_.emplace_back([this, thread] { Run(thread); });
   }
@@ -44,7 +44,7 @@ void Ledger::Stop() {
 void Ledger::Run(int thread) {
   // Follows the writer, but not for long: a test may stop the load while there is none.
   const auto session =
-      client::Client({endpoint_})
+      client::Client(endpoints_)
           .NewSession({.connect_patience = absl::Seconds(1), .patience = absl::Seconds(1)});
   for (int64_t n = 0; !stop_; ++n) {
     const std::string sql = Text("INSERT INTO ledger VALUES(", thread, ",", n, ",'left','",

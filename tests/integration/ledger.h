@@ -22,8 +22,10 @@ class Ledger {
   // Creates the table.
   static absl::Status Create(const std::string& endpoint);
 
-  // Starts `threads` writers, which go on (reconnecting after a lost session) until Stop().
-  Ledger(std::string endpoint, int threads);
+  // Starts `threads` writers, which go on (following the writer among the nodes) until Stop().
+  Ledger(std::vector<std::string> endpoints, int threads);
+  Ledger(std::string endpoint, int threads)
+      : Ledger(std::vector<std::string>{std::move(endpoint)}, threads) {}
   ~Ledger() { Stop(); }
   void Stop();
 
@@ -39,7 +41,7 @@ class Ledger {
  private:
   void Run(int thread);
 
-  std::string endpoint_;
+  const std::vector<std::string> endpoints_;
   std::atomic<bool> stop_ = false;
   std::atomic<int64_t> acknowledged_count_ = 0;
   mutable std::mutex mutex_;

@@ -21,7 +21,8 @@ class ProcessCluster final : public Cluster {
     RETURN_IF_ERROR(Sextant(is_created_ ? "up"
                                         : Text("up --segment-size ", options_.segment_bytes,
                                                " --protection-groups ", options_.protection_groups,
-                                               " --spares ", options_.spares)));
+                                               " --spares ", options_.spares, " --readers ",
+                                               options_.readers)));
     is_created_ = true;
     ASSIGN_OR_RETURN(cli::ClusterState state, cli::LoadState(options_.directory));
     sql_endpoint_ = state.writer().listen;

@@ -1,10 +1,11 @@
-// Asks the writer to replace a segment, and to undo that.
+// Asks compute nodes to change something: a segment to be replaced, a node to lead.
 #pragma once
 
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/time/time.h"
 
 namespace sextant::cli {
@@ -22,5 +23,8 @@ absl::Status ReplaceSegment(const std::vector<std::string>& endpoints,
                             const SegmentReplacement& replacement, absl::Duration timeout);
 absl::Status UndoReplace(const std::vector<std::string>& endpoints, uint32_t pg,
                          const std::string& from, absl::Duration timeout);
+
+// Asks the node at `endpoint` to lead; what it becomes: "writer". Asking again repeats nothing.
+absl::StatusOr<std::string> Promote(const std::string& endpoint, absl::Duration timeout);
 
 }  // namespace sextant::cli

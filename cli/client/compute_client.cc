@@ -1,5 +1,5 @@
-// See segment_client.h.
-#include "cli/client/segment_client.h"
+// See compute_client.h.
+#include "cli/client/compute_client.h"
 
 #include <grpcpp/grpcpp.h>
 
@@ -49,6 +49,15 @@ absl::Status UndoReplace(const std::vector<std::string>& endpoints, uint32_t pg,
     v1::UndoReplaceResponse response;
     return stub->UndoReplace(context, request, &response);
   });
+}
+
+absl::StatusOr<std::string> Promote(const std::string& endpoint, absl::Duration timeout) {
+  v1::PromoteResponse response;
+  const absl::Status status = AtOneOf({endpoint}, timeout, [&](auto* stub, auto* context) {
+    return stub->Promote(context, v1::PromoteRequest(), &response);
+  });
+  if (!status.ok()) return status;
+  return response.role();
 }
 
 }  // namespace sextant::cli

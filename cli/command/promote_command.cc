@@ -1,0 +1,89 @@
+// `sextant promote NODE`: makes a compute node lead, and waits until it does.
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "absl/strings/str_format.h"
+#include "absl/time/clock.h"
+#include "cli/client/compute_client.h"
+#include "cli/client/status_client.h"
+#include "cli/command/compute_nodes.h"
+#include "cli/command/context.h"
+#include "common/base/status.h"
+#include "common/base/text.h"
+
+namespace sextant::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr absl::Duration kCallTimeout = absl::Seconds(10);
+constexpr absl::Duration kPollInterval = absl::Milliseconds(10);
+
+struct PromoteFlags {
+  std::string node;
+  bool no_wait = false;
+  int timeout_ms = 60'000;
+};
+
+// Until the node is what it was asked to become, and open.
+absl::Status WaitUntilOpen(const std::string& address, const std::string& role,
+                           absl::Time deadline) {
+  std::string seen = "it does not answer";
+  while (absl::Now() < deadline) {
+    const absl::StatusOr<v1::ComputeStatus> status = AskComputeNodes({address})[0];
+    if (status.ok()) {
+      if (status->role() == role && status->phase() == "open") return absl::OkStatus();
+      seen = Text(status->role(), ", ", status->phase());
+      if (!status->detail().empty() && status->detail() != status->phase()) {
+        seen += ": " + status->detail();
+      }
+    }
+    absl::SleepFor(kPollInterval);
+  }
+  return absl::UnavailableError(Text("the promotion goes on, but is not over yet (", seen,
+                                     "): `sextant cluster status` shows it"));
+}
+
+int RunPromote(const GlobalOptions& options, const PromoteFlags& flags) {
+  const absl::StatusOr<std::string> address = AddressOfNode(options, flags.node);
+  if (!address.ok()) return Fail(address.status());
+  const absl::Time begin = absl::Now();
+  const absl::StatusOr<std::string> role = Promote(*address, kCallTimeout);
+  absl::Status status = role.status();
+  if (status.ok() && !flags.no_wait) {
+    status = WaitUntilOpen(*address, *role, begin + absl::Milliseconds(flags.timeout_ms));
+  }
+  if (!status.ok()) return Fail(status);
+  const double ms = absl::ToDoubleMilliseconds(absl::Now() - begin);
+  if (options.json()) {
+    std::cout << Json({{"node", flags.node},
+                       {"address", *address},
+                       {"role", *role},
+                       {"over", !flags.no_wait},
+                       {"ms", ms}})
+                     .dump(2)
+              << "\n";
+  } else {
+    std::cout << flags.node << (flags.no_wait ? " becomes the " : " is the ") << *role << ", at "
+              << *address << (flags.no_wait ? "" : absl::StrFormat(", after %.0f ms", ms)) << "\n";
+  }
+  return kExitOk;
+}
+
+}  // namespace
+
+void AddPromoteCommand(CLI::App* app, Cli* cli) {
+  static PromoteFlags flags;  // lives as long as the callback that reads it
+  CLI::App* verb = app->add_subcommand(
+      "promote",
+      "Makes a compute node lead: a reader becomes the writer, and the old writer is fenced.");
+  AddGlobalOptions(verb, &cli->options, Reach::kAnyCluster);
+  verb->add_option("node", flags.node, "Promotes the compute node of this name.")->required();
+  verb->add_flag("--no-wait", flags.no_wait, "Does not wait until it serves.");
+  verb->add_option("--timeout-ms", flags.timeout_ms, "Waits at most so long.")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  verb->callback([cli] { cli->run = [cli] { return RunPromote(cli->options, flags); }; });
+}
+
+}  // namespace sextant::cli
