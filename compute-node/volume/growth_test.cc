@@ -209,6 +209,23 @@ TEST_F(GrowthStory, ASegmentThatWasNeverMadeIsMadeOnlyWhereNothingCanBeLost) {
   EXPECT_FALSE(rig_.writer.SegmentMissing(At(2, 4))) << "it was there";
 }
 
+// A dead writer's request to make it was still under way (simulator, seed 1150).
+TEST(Growth, AMemberThatLacksItsSegmentIsAskedAgain) {
+  WriterRig rig;
+  rig.Tick(0);
+  EXPECT_FALSE(rig.writer.SegmentMissing(At(1, 3)));
+  for (int64_t second = 1; second <= 2; ++second) {
+    rig.Tick(2000 * second);
+    ASSERT_THAT(rig.raises, SizeIs(1));
+    EXPECT_EQ(rig.raises[0].member, At(1, 3));
+    rig.raises.clear();
+    rig.writer.EpochRaised(At(1, 3), absl::NotFoundError("no such segment"));
+  }
+  rig.Tick(6000);
+  rig.writer.EpochRaised(At(1, 3), Ready(At(1, 3), 0));
+  EXPECT_EQ(rig.State(At(1, 3)), MemberState::kBehind) << "it streams, and lacks the past";
+}
+
 class LimitedGrowthStory : public GrowthStory {
  protected:
   LimitedGrowthStory() : GrowthStory({.growth = {.max_volume_bytes = 512 * 30}}) {}

@@ -84,6 +84,8 @@ void MembershipChanger::Propose(Membership next) {
 }
 
 bool MembershipChanger::IsReady(const MemberChange& change, std::span<const Lsn> scls) const {
+  // Where nothing was durable yet every SCL will do, also that of a segment that was never made.
+  if (!told_.Contains(change.to)) return false;
   const Lsn target = TargetOf(change.from);
   SlotSet base = newest_.base;
   base.Erase(change.from);

@@ -8,10 +8,11 @@
 // effect. Once a membership that ends a change is in effect, the old member or the candidate that
 // it left out counts no more, and may be dropped. docs/PROTOCOL.md, "Membership".
 //
-// A change is finished by itself once the candidate holds everything that was durable when the
-// change began (all later records are counted with it), and the six that then remain hold that on a
-// write quorum. A caller may ask to hold it: then it stays as it is until it is undone or asked for
-// again. A writer that takes over goes on from the membership that recovery found, holding nothing.
+// A change is finished by itself once the candidate has answered with the newest membership and
+// holds everything that was durable when the change began (all later records are counted with it),
+// and the six that then remain hold that on a write quorum. A caller may ask to hold it: then it
+// stays as it is until it is undone or asked for again. A writer that takes over goes on from the
+// membership that recovery found, holding nothing.
 //
 // It says who counts and who is to be told what; telling is Writer's (writer_membership.cc).
 #pragma once

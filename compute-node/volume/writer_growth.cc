@@ -25,8 +25,13 @@ bool Writer::SegmentMissing(MemberAddress member) {
     if (is_lost && !is_fenced_) LoseMember(member);
     return !is_lost;
   }
-  if (member.pg.value() < recovered_groups_ || sessions_.WasSeen(member)) return false;
+  if (sessions_.WasSeen(member)) return false;
   if (is_fenced_) return true;
+  if (member.pg.value() < recovered_groups_) {
+    // Perhaps it was never made, and a former writer's request to make it is still under way.
+    sessions_.NeedsClaimLater(member, now_);
+    return false;
+  }
   growth_.Missing(member);
   PursueGrowth();
   return true;

@@ -14,6 +14,7 @@ using sextant::testing::StatusIs;
 using testing::At;
 using ::testing::HasSubstr;
 using testing::kTestVolume;
+using testing::OpenVolume;
 using testing::Ready;
 using testing::WriterRig;
 
@@ -139,6 +140,26 @@ TEST_F(MembershipStory, ACandidateThatIsLostEndsItsChange) {
   writer().SegmentSeen("az3-c", other);
   rig_.Tick(3);
   EXPECT_TRUE(Group().changes.empty());
+}
+
+// Seed 937 of the simulator: what was never made counted, and the change was over.
+TEST_F(MembershipStory, ACandidateOfAnEmptyGroupMustExistAsWell) {
+  RecoveredVolume empty = OpenVolume();
+  empty.pg_tails[0] = Lsn();
+  Writer writer(empty, {});
+  writer.Tick(Instant::FromNanos(0));
+  const auto answer = [&](int slot) {
+    protocol::SegmentStatus status = Ready(At(0, slot), 0);
+    status.membership = writer.MembershipOf(PgId(0));
+    writer.SegmentSeen(status.membership.members[slot].node, status);
+  };
+  for (int slot = 0; slot < 6; ++slot) answer(slot);
+  ASSERT_OK(writer.ReplaceMember(PgId(0), "az3-b", kSpare, /*hold=*/false));
+  for (int slot = 0; slot < 6; ++slot) answer(slot);
+  writer.Tick(Instant::FromNanos(1));
+  EXPECT_EQ(writer.MembershipOf(PgId(0)).changes.size(), 1u);
+  answer(6);
+  EXPECT_TRUE(writer.MembershipOf(PgId(0)).changes.empty());
 }
 
 TEST_F(MembershipStory, UndoneBeforeAndAfterItIsInEffect) {
