@@ -226,6 +226,22 @@ TEST(Growth, AMemberThatLacksItsSegmentIsAskedAgain) {
   EXPECT_EQ(rig.State(At(1, 3)), MemberState::kBehind) << "it streams, and lacks the past";
 }
 
+// Simulator, seed 716 of its first growth: what a dead writer's growth had left lay in another
+// slot.
+TEST_F(GrowthStory, ALeftoverInThePlaceOfAMemberIsDropped) {
+  EXPECT_THAT(Check(20), StatusIs(absl::StatusCode::kResourceExhausted));
+  CreateOn(5);
+  RaiseOn(5);
+  RaiseOn(5);
+  ASSERT_EQ(groups(), 3u);
+  rig_.writer.SegmentCreated(At(2, 5), absl::AbortedError("exists, in slot 3"));
+  rig_.Tick(1);
+  ASSERT_THAT(rig_.drops, SizeIs(1));
+  EXPECT_EQ(rig_.drops[0].node, "az3-b");
+  EXPECT_EQ(rig_.drops[0].request.segment.pg, PgId(2));
+  EXPECT_EQ(rig_.writer.Progress().missing_members, 1u) << "and made then";
+}
+
 class LimitedGrowthStory : public GrowthStory {
  protected:
   LimitedGrowthStory() : GrowthStory({.growth = {.max_volume_bytes = 512 * 30}}) {}

@@ -269,6 +269,7 @@ class Writer {
   void CountScl(MemberAddress member, Lsn scl);
   void PgclRose(PgId pg);
   void Refused(MemberAddress member, const protocol::AppendAck& ack);
+  void UndoReplacementByItself(MemberAddress member);
   void RaiseEpochOf(MemberAddress member);
   void SendClaim(MemberAddress member);
   void LoseMember(MemberAddress member);

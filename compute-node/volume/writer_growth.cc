@@ -1,4 +1,5 @@
 // The part of Writer (writer.h) that deals with protection groups being added (growth.h).
+#include <algorithm>
 #include <utility>
 
 #include "common/base/check.h"
@@ -13,6 +14,10 @@ void Writer::SegmentCreated(MemberAddress member,
   // A member's, which was missing, or a candidate's; of a group that is being added nobody counts
   // yet.
   if (reply.ok() && !NodeAt(member).empty()) SegmentSeen(NodeAt(member), *reply);
+  // In its place is one that a growth left behind which nobody finished.
+  if (absl::IsAborted(reply.status()) && !NodeAt(member).empty()) {
+    AddOrphan(member.pg, NodeAt(member));
+  }
   PursueGrowth();
 }
 
@@ -20,9 +25,17 @@ void Writer::SegmentCreated(MemberAddress member,
 // there before it may have promised an epoch to somebody, though it holds no record: it counts as
 // lost.
 bool Writer::SegmentMissing(MemberAddress member) {
-  if (!changers_[member.pg.value()].newest().base.Contains(member.slot)) {  // a candidate's
+  const volume::Membership& newest = changers_[member.pg.value()].newest();
+  if (!newest.base.Contains(member.slot)) {  // a candidate's
     const bool is_lost = sessions_.WasSeen(member);
     if (is_lost && !is_fenced_) LoseMember(member);
+    // One that replaces itself may get its old segment yet.
+    const auto change = std::ranges::find(newest.changes, member.slot, &volume::MemberChange::to);
+    if (change != newest.changes.end()) {
+      const MemberAddress from{member.pg, change->from};
+      const bool is_by_itself = NodeAt(from) == newest.members[member.slot].node;
+      if (is_by_itself && !sessions_.WasSeen(from)) sessions_.NeedsClaimLater(from, now_);
+    }
     return !is_lost;
   }
   if (sessions_.WasSeen(member)) return false;

@@ -58,6 +58,18 @@ void Writer::Stream(MemberAddress member, Lsn scl) {
   if (member.pg == kGuardPg) guard_.AskAgain(member.slot);
   membership_duties_[member.pg.value()].tell_at = now_;
   CountScl(member, scl);
+  UndoReplacementByItself(member);
+}
+
+// Its node was to replace itself because the segment was lost, and has it after all: made by a
+// request that had been under way, or back with its disk. It holds no second one beside that.
+void Writer::UndoReplacementByItself(MemberAddress member) {
+  MembershipChanger& changer = changers_[member.pg.value()];
+  const volume::Membership& newest = changer.newest();
+  const auto change = std::ranges::find(newest.changes, member.slot, &volume::MemberChange::from);
+  if (change == newest.changes.end()) return;
+  const std::string& node = newest.members[member.slot].node;
+  if (newest.members[change->to].node == node) (void)changer.Undo(node);
 }
 
 void Writer::RaiseEpochOf(MemberAddress member) {

@@ -69,13 +69,17 @@ absl::Status Writer::ReplaceMember(PgId pg, const std::string& from, const proto
         Text("the volume has ", changers_.size(), " protection groups, there is no number ", pg));
   }
   MembershipChanger& changer = changers_[pg.value()];
+  const std::optional<quorum::Slot> replaced = changer.newest().SlotOf(from);
+  const bool is_by_itself =
+      to.node == from && replaced && changer.newest().base.Contains(*replaced);
+  // It may have been made since it said what it holds.
+  bool is_held = is_by_itself && sessions_.IsUp({pg, *replaced});
   for (const protocol::SegmentStatus& held : to.segments) {
     if (held.segment != SegmentId{volume_.descriptor.volume, pg}) continue;
     if (!changer.IsMember(to.node, held.slot)) AddOrphan(pg, to.node);
-    if (to.node != from || changer.newest().SlotOf(from) != held.slot ||
-        !changer.newest().base.Contains(held.slot)) {
-      continue;
-    }
+    is_held |= is_by_itself && held.slot == *replaced;
+  }
+  if (is_held) {
     return absl::FailedPreconditionError(
         Text("node ", from, " still holds its segment of pg ", pg,
              ": to make it anew stop the node, move its data directory away and start it again"));

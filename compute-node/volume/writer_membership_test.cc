@@ -243,6 +243,31 @@ TEST_F(MembershipStory, AWipedNodeReplacesItself) {
   EXPECT_THAT(Undo("az3-b"), StatusIs(absl::StatusCode::kNotFound));
 }
 
+// It was not there when it was looked for, and was made by a request that had been under way.
+TEST_F(MembershipStory, AReplacementByItselfEndsWhereTheSegmentIsThereAfterAll) {
+  const protocol::NodeStatus node{.node = "az3-b", .zone = "az3"};
+  EXPECT_THAT(Replace("az3-b", node), StatusIs(absl::StatusCode::kFailedPrecondition));
+  writer().MemberDown(At(0, 5));
+  ASSERT_OK(Replace("az3-b", node));
+  Answer({0, 1, 2, 3});
+  CandidateUp(5, 40);
+  rig_.Tick(2);
+  EXPECT_TRUE(Group().changes.empty());
+  EXPECT_EQ(Newest().SlotOf("az3-b"), 5);
+}
+
+TEST_F(MembershipStory, ANodeThatReplacesItselfIsAskedForItsOldSegment) {
+  Writer writer(OpenVolume(), {});
+  writer.Tick(Instant::FromNanos(0));
+  ASSERT_OK(writer.ReplaceMember(PgId(0), "az3-b", {.node = "az3-b", .zone = "az3"}, false));
+  EXPECT_TRUE(writer.SegmentMissing(At(0, 6)));
+  writer.TakeOutput();
+  writer.Tick(Instant::FromNanos(2'000'000'000));
+  const WriterOutput output = writer.TakeOutput();
+  EXPECT_TRUE(std::ranges::any_of(output.raise_epochs,
+                                  [](const auto& raise) { return raise.member == At(0, 5); }));
+}
+
 TEST_F(MembershipStory, ImpossibleOnesChangeNothing) {
   const MembershipEpoch before = Newest().epoch;
   EXPECT_THAT(Replace("az9-z", kSpare), StatusIs(absl::StatusCode::kNotFound));
