@@ -7,6 +7,7 @@
 #include "tests/simulation/check/commit_checker.h"
 #include "tests/simulation/check/endpoint_checker.h"
 #include "tests/simulation/check/facts.h"
+#include "tests/simulation/check/membership_checker.h"
 #include "tests/simulation/check/page_checker.h"
 #include "tests/simulation/check/reader_checker.h"
 #include "tests/simulation/check/recovery_checker.h"
@@ -22,6 +23,7 @@ class CheckSuite final : public Observer {
         segments_(&facts_),
         recoveries_(&facts_),
         pages_(&facts_),
+        memberships_(&facts_),
         endpoints_(&facts_),
         readers_(&facts_, &pages_),
         collections_(&facts_) {}
@@ -119,12 +121,13 @@ class CheckSuite final : public Observer {
   SegmentChecker segments_;
   RecoveryChecker recoveries_;
   PageChecker pages_;
+  MembershipChecker memberships_;
   EndpointChecker endpoints_;
   ReaderChecker readers_;
   CollectChecker collections_;
-  const std::vector<Observer*> observers_ = {&facts_.history, &facts_.index, &commits_,
-                                             &segments_,      &recoveries_,  &pages_,
-                                             &endpoints_,     &readers_,     &collections_};
+  const std::vector<Observer*> observers_ = {
+      &facts_.history, &facts_.index, &commits_,   &segments_, &recoveries_,
+      &pages_,         &memberships_, &endpoints_, &readers_,  &collections_};
 };
 
 }  // namespace sextant::simulation

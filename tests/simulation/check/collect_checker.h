@@ -16,6 +16,9 @@ class CollectChecker final : public Checker {
 
   void BatchSent(ComputeNo compute, const log::EncodedBatch& batch, Lsn lowest_point) override;
   void Durable(NodeNo node, const storage::StoreWrite& write) override;
+  void DiskLost(NodeNo node) override {
+    std::erase_if(starts_, [node](const auto& entry) { return entry.first.first == node; });
+  }
   // Every stored version of every page is what the client wrote, or shows that it is damaged.
   void CheckPagesAtRest(NodeNo node);
 

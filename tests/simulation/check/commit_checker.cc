@@ -1,6 +1,8 @@
 // See commit_checker.h.
 #include "tests/simulation/check/commit_checker.h"
 
+#include <algorithm>
+
 namespace sextant::simulation {
 
 void CommitChecker::VdlMoved(ComputeNo compute, VolumeEpoch epoch, Lsn vdl) {
@@ -17,11 +19,47 @@ void CommitChecker::CommitAcked(ComputeNo compute, VolumeEpoch epoch, Lsn commit
   if (mtr == facts_.history.mtrs().end()) return;
   for (Lsn lsn = mtr->second.first; lsn <= commit; lsn = lsn.Next()) {
     const PgId pg = facts_.geometry.PgOf(facts_.history.Find(lsn)->page);
-    const int copies = facts_.index.CountEver(pg, lsn);
-    if (copies >= quorum::kWriteQuorum) continue;
-    sim_.Violate("I1", "commit ", commit, " acknowledged with LSN ", lsn, " durable on ", copies,
-                 " members of pg ", pg);
+    // By the members in effect, and by those that this writer has proposed.
+    for (const volume::Membership* members :
+         {&facts_.index.InEffect(pg), &facts_.index.Newest(pg, epoch)}) {
+      if (IsDurable(pg, *members, lsn)) continue;
+      const quorum::SlotSet holders = facts_.index.Holders(pg, *members, lsn);
+      sim_.Violate(members->changes.empty() ? "I1" : "I10", "commit ", commit,
+                   " acknowledged with LSN ", lsn, " durable on ", holders.size(),
+                   " members of pg ", pg, ", no write quorum of membership ",
+                   volume::FormatMembershipEpoch(members->epoch));
+    }
+    if (!facts_.index.InEffect(pg).changes.empty()) sim_.Count(Rare::kCommitDuringChange);
+    if (pg.value() >= facts_.geometry.pg_count) sim_.Count(Rare::kCommitInAddedGroup);
   }
+}
+
+// On a write quorum of every set; of one, where it was durable before the others were thought of:
+// whoever recovers reads a quorum of each.
+bool CommitChecker::IsDurable(PgId pg, const volume::Membership& members, Lsn lsn) const {
+  const quorum::SlotSet holders = facts_.index.Holders(pg, members, lsn);
+  if (HasOfEverySet(members, holders, quorum::kWriteQuorum)) return true;
+  const auto before = durable_before_.find({pg, members.epoch});
+  if (before == durable_before_.end() || lsn > before->second) return false;
+  const quorum::QuorumSets quorums = members.Sets();
+  return std::ranges::any_of(quorums.sets(), [&](quorum::SlotSet set) {
+    return set.Intersect(holders).size() >= quorum::kWriteQuorum;
+  });
+}
+
+Lsn CommitChecker::DurableThrough(PgId pg) const {
+  const volume::Membership& members = facts_.index.InEffect(pg);
+  const auto before = durable_before_.find({pg, members.epoch});
+  Lsn through = before == durable_before_.end() ? Lsn() : before->second;
+  const auto& records = facts_.history.records();
+  for (auto it = records.upper_bound(through); it != records.end(); ++it) {
+    const auto& [lsn, record] = *it;
+    if (facts_.geometry.PgOf(record.page) != pg) continue;
+    if (facts_.history.IsAnnulled(lsn, record.epoch)) continue;
+    if (!IsDurable(pg, members, lsn)) break;
+    through = lsn;
+  }
+  return through;
 }
 
 void CommitChecker::Opened(ComputeNo compute, const compute::RecoveredVolume& volume) {
@@ -64,6 +102,11 @@ void CommitChecker::WriterStepped(ComputeNo compute, const compute::Writer& writ
   if (writer.head() > base + facts_.lal) {
     sim_.Violate("I16", "LSN ", writer.head(), " allocated, VDL ", writer.vdl(), ", U ",
                  opening->second.upper, ", LAL ", facts_.lal);
+  }
+  for (PgId pg(0); pg.value() < writer.memberships().size(); pg = pg.Next()) {
+    const MembershipEpoch proposed = writer.MembershipOf(pg).epoch;
+    if (durable_before_.contains({pg, proposed})) continue;
+    durable_before_[{pg, proposed}] = DurableThrough(pg);
   }
 }
 

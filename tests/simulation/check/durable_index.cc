@@ -74,21 +74,97 @@ void DurableIndex::Drop(NodeNo node, const storage::LogDrop& drop) {
 
 // The segment was dropped, for good: it was replaced, or is made anew.
 void DurableIndex::Forget(NodeNo node, PgId pg) {
-  At(node, pg) = {};
+  copies_.erase({node, pg});
   positions_.erase(positions_.lower_bound({node, pg, storage::LogPosition()}),
                    positions_.lower_bound({node, pg.Next(), storage::LogPosition()}));
 }
 
 void DurableIndex::Durable(NodeNo node, const storage::StoreWrite& write) {
   for (const SegmentId segment : write.dropped_segments) Forget(node, segment.pg);
+  for (const storage::SegmentState& state : write.states) Keep(node, state);
   for (const storage::LogAppend& append : write.log) Add(node, append);
-  for (const storage::SegmentState& state : write.states) {
-    Copy& copy = At(node, state.segment.pg);
-    copy.state = state;
-    copy.slot = state.slot;
-    copy.sealed = std::max(copy.sealed, state.epoch);
-  }
   for (const storage::LogDrop& drop : write.log_drops) Drop(node, drop);
+}
+
+void DurableIndex::Keep(NodeNo node, const storage::SegmentState& state) {
+  const PgId pg = state.segment.pg;
+  Copy* copy = &At(node, pg);
+  if (copy->incarnation != state.incarnation) {  // made just now
+    const bool was_counted = IsPartOfVolume(pg);
+    Copy former = std::exchange(*copy, Copy{.incarnation = state.incarnation});
+    std::vector<Copy>& lost = former_[{node, pg}];
+    std::erase_if(lost, [&](const Copy& other) { return other.slot == state.slot; });
+    if (former.is_wiped && former.slot == state.slot) {
+      // What it promised of a group that never came to be binds nobody: no writer appends to it
+      // before its own claims and its geometry are durable on write quorums.
+      const bool was_candidate = !Newest(pg).base.Contains(state.slot);
+      copy->is_amnesiac = was_counted && !was_candidate && former.sealed > VolumeEpoch();
+    } else if (former.is_wiped) {
+      lost.push_back(std::move(former));
+    }
+  }
+  copy->state = state;
+  copy->slot = state.slot;
+  copy->sealed = std::max(copy->sealed, state.epoch);
+  copy->told = std::max(copy->told, state.membership.epoch);
+  copy->groups = std::max(copy->groups, state.descriptor.geometry.pg_count);
+  Learn(pg, state.membership);
+}
+
+void DurableIndex::Learn(PgId pg, const volume::Membership& membership) {
+  Members& members = members_[pg];
+  members.known.emplace(membership.epoch, membership);
+  for (auto it = members.known.rbegin(); it != members.known.rend(); ++it) {
+    const auto& [epoch, known] = *it;
+    if (members.is_in_effect && epoch <= members.in_effect) break;
+    const quorum::SlotSet told =
+        Where(pg, known, [&](const Copy& copy) { return copy.told >= epoch; });
+    if (!HasOfEverySet(known, told, quorum::kWriteQuorum)) continue;
+    members.in_effect = epoch;
+    members.is_in_effect = true;
+    break;
+  }
+}
+
+bool DurableIndex::IsPartOfVolume(PgId pg) const {
+  if (!HasMembers(PgId(0))) return false;  // it is being founded
+  const volume::Membership& first = InEffect(PgId(0));
+  const quorum::SlotSet told =
+      Where(PgId(0), first, [pg](const Copy& copy) { return copy.groups > pg.value(); });
+  return HasOfEverySet(first, told, quorum::kWriteQuorum);
+}
+
+const volume::Membership& DurableIndex::InEffect(PgId pg) const {
+  const Members& members = members_.at(pg);
+  return members.is_in_effect ? members.known.at(members.in_effect) : Newest(pg);
+}
+
+const volume::Membership& DurableIndex::Newest(PgId pg, VolumeEpoch through) const {
+  constexpr int kTurnBits = 32;  // common/volume/membership.cc: the volume epoch lies above them
+  const Members& members = members_.at(pg);
+  const auto above = members.known.lower_bound(
+      MembershipEpoch((std::min<uint64_t>(through.value(), UINT32_MAX - 1) + 1) << kTurnBits));
+  return above == members.known.begin() ? members.known.begin()->second : std::prev(above)->second;
+}
+
+const DurableIndex::Copy* DurableIndex::CopyOf(PgId pg, const volume::Membership& membership,
+                                               quorum::Slot slot) const {
+  const auto node = nodes.find(membership.members[slot].node);
+  if (node == nodes.end()) return nullptr;
+  const std::pair<NodeNo, PgId> key{node->second, pg};
+  const auto current = copies_.find(key);
+  if (current != copies_.end() && current->second.slot == slot) return &current->second;
+  const auto former = former_.find(key);
+  if (former == former_.end()) return nullptr;
+  for (const Copy& copy : former->second) {
+    if (copy.slot == slot) return &copy;
+  }
+  return nullptr;
+}
+
+quorum::SlotSet DurableIndex::Holders(PgId pg, const volume::Membership& membership,
+                                      Lsn lsn) const {
+  return Where(pg, membership, [lsn](const Copy& copy) { return copy.HasEverHeld(lsn); });
 }
 
 void DurableIndex::LogAppeared(NodeNo node, const storage::LogAppend& append) {

@@ -2,9 +2,11 @@
 //
 // Follows every durable write and every injury; asks no segment. A record that was injured counts
 // as held until its node starts again (a running process does not know), and as "ever held" for
-// good: damage is the disk's doing, not the protocol's.
+// good: damage is the disk's doing, not the protocol's. Who the members of a group are, and whose
+// copies count, is read from the memberships that lie on disks.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <optional>
@@ -17,6 +19,13 @@
 #include "tests/simulation/check/history.h"
 
 namespace sextant::simulation {
+
+// Whether so many of each set are among `slots`. The arithmetic of common/quorum is what is judged.
+inline bool HasOfEverySet(const volume::Membership& membership, quorum::SlotSet slots, int count) {
+  const quorum::QuorumSets quorums = membership.Sets();
+  return std::ranges::all_of(
+      quorums.sets(), [&](quorum::SlotSet set) { return set.Intersect(slots).size() >= count; });
+}
 
 class DurableIndex final : public Observer {
  public:
@@ -34,9 +43,14 @@ class DurableIndex final : public Observer {
     // it missing, even if another position holds it.
     std::set<Lsn> hurt;
     std::optional<storage::SegmentState> state;
-    std::optional<quorum::Slot> slot;  // outlives a lost disk
-    VolumeEpoch sealed;                // highest epoch ever durable
+    // These outlive a lost disk:
+    std::optional<quorum::Slot> slot;
+    IncarnationId incarnation;
+    VolumeEpoch sealed;    // highest epoch ever durable
+    MembershipEpoch told;  // highest membership ever durable
+    uint32_t groups = 0;   // of the largest geometry ever durable
     bool is_wiped = false;
+    bool is_amnesiac = false;  // made anew in the place of a member that lost its disk
     uint64_t injuries = 0;
     bool is_unaware = false;  // injured since its node started
 
@@ -48,14 +62,45 @@ class DurableIndex final : public Observer {
     }
   };
 
+  // What the disks know of a group's members.
+  struct Members {
+    std::map<MembershipEpoch, volume::Membership> known;
+    // The newest for which a write quorum of each of its sets has answered; before there is one,
+    // the newest.
+    MembershipEpoch in_effect;
+    bool is_in_effect = false;
+  };
+
   DurableIndex(Sim* sim, History* history) : sim_(*sim), history_(*history) {}
+
+  std::map<std::string, NodeNo> nodes;  // by name
 
   Copy& At(NodeNo node, PgId pg) { return copies_[{node, pg}]; }
   const std::map<std::pair<NodeNo, PgId>, Copy>& copies() const { return copies_; }
 
-  // Members of the group that hold the record, or did before their disk was injured.
+  // Segments of the group that hold the record, or did before their disk was injured.
   int CountEver(PgId pg, Lsn lsn) const;
   int CountWhole(PgId pg, Lsn lsn) const;
+
+  // --- members. Null: no segment was ever made for the member, or it was dropped.
+  const Copy* CopyOf(PgId pg, const volume::Membership& membership, quorum::Slot slot) const;
+  template <typename Predicate>  // of a Copy
+  quorum::SlotSet Where(PgId pg, const volume::Membership& membership, Predicate is_so) const {
+    quorum::SlotSet slots;
+    for (const quorum::Slot slot : membership.ActiveSlots()) {
+      const Copy* copy = CopyOf(pg, membership, slot);
+      if (copy != nullptr && is_so(*copy)) slots.Insert(slot);
+    }
+    return slots;
+  }
+  // Who holds the record, or did before its disk was injured.
+  quorum::SlotSet Holders(PgId pg, const volume::Membership& membership, Lsn lsn) const;
+  bool HasMembers(PgId pg) const { return members_.contains(pg); }
+  // Group 0 says so, on a write quorum; else it may have been begun, and be begun anew.
+  bool IsPartOfVolume(PgId pg) const;
+  const volume::Membership& InEffect(PgId pg) const;
+  // The newest on any disk, of a writer of `through` or before.
+  const volume::Membership& Newest(PgId pg, VolumeEpoch through = VolumeEpoch(UINT32_MAX)) const;
   // Members with that much damage that they must not be injured further within the budget.
   bool IsInjured(NodeNo node, PgId pg);
 
@@ -75,11 +120,16 @@ class DurableIndex final : public Observer {
   void Add(NodeNo node, const storage::LogAppend& append);
   void Drop(NodeNo node, const storage::LogDrop& drop);
   void Forget(NodeNo node, PgId pg);
+  void Keep(NodeNo node, const storage::SegmentState& state);
+  void Learn(PgId pg, const volume::Membership& membership);
   void CompareWithHistory(const log::RecordView& record);
 
   Sim& sim_;
   History& history_;
   std::map<std::pair<NodeNo, PgId>, Copy> copies_;
+  // Lost with a disk, and their node has another segment of the group now.
+  std::map<std::pair<NodeNo, PgId>, std::vector<Copy>> former_;
+  std::map<PgId, Members> members_;
   std::map<std::tuple<NodeNo, PgId, storage::LogPosition>, const Decoded*> positions_;
   absl::flat_hash_map<const std::string*, std::unique_ptr<Decoded>> decoded_;
 };

@@ -16,20 +16,18 @@ void RecoveryChecker::RecoveryMoved(ComputeNo compute, VolumeEpoch epoch, Phase 
   }
   // VDL is chosen where reading the tail ends.
   if (from >= Phase::kWriteBack || to < Phase::kWriteBack || to == Phase::kFailed) return;
-  CheckSealed(epoch);
+  CheckSealed(epoch, facts_.geometry.pg_count);
   CountSituations(epoch);
 }
 
-void RecoveryChecker::CheckSealed(VolumeEpoch epoch) {
-  for (uint32_t pg = 0; pg < facts_.geometry.pg_count; ++pg) {
-    int sealed = 0;
-    for (const auto& [key, copy] : facts_.index.copies()) {
-      sealed += key.second == PgId(pg) && copy.sealed >= epoch;
-    }
-    if (sealed < quorum::kReadQuorum) {
-      sim_.Violate("I5", "VDL of epoch ", epoch, " chosen with ", sealed, " members of pg ", pg,
-                   " durably sealed");
-    }
+void RecoveryChecker::CheckSealed(VolumeEpoch epoch, uint32_t pg_count) {
+  for (PgId pg(0); pg.value() < pg_count; pg = pg.Next()) {
+    const volume::Membership& members = facts_.index.InEffect(pg);
+    const quorum::SlotSet sealed = facts_.index.Where(
+        pg, members, [epoch](const DurableIndex::Copy& copy) { return copy.sealed >= epoch; });
+    if (HasOfEverySet(members, sealed, quorum::kReadQuorum)) continue;
+    sim_.Violate("I5", "VDL of epoch ", epoch, " chosen with ", sealed.size(), " members of pg ",
+                 pg, " durably sealed");
   }
 }
 
@@ -43,30 +41,53 @@ void RecoveryChecker::CountSituations(VolumeEpoch epoch) {
 }
 
 void RecoveryChecker::Opened(ComputeNo compute, const compute::RecoveredVolume& volume) {
-  CheckSealed(volume.epoch);
-  for (uint32_t pg = 0; pg < facts_.geometry.pg_count; ++pg) {
-    int told = 0, whole = 0;
-    for (const auto& [key, copy] : facts_.index.copies()) {
-      if (key.second != PgId(pg)) continue;
-      told +=
-          copy.is_wiped || (copy.state.has_value() &&
-                            std::ranges::find(copy.state->truncations, volume.truncations.back()) !=
-                                copy.state->truncations.end());
-      whole += volume.pg_tails[pg] == Lsn() || copy.HasEverHeld(volume.pg_tails[pg]);
-    }
-    if (told < quorum::kWriteQuorum) {
-      sim_.Violate("I4", "epoch ", volume.epoch, " opens with ", told, " members of pg ", pg,
-                   " that know its truncation");
-    }
-    if (whole < quorum::kWriteQuorum) {
-      sim_.Violate("I1", "epoch ", volume.epoch, " opens at VDL ", volume.vdl, " with LSN ",
-                   volume.pg_tails[pg], " durable on ", whole, " members of pg ", pg);
-    }
-  }
+  CheckSealed(volume.epoch, static_cast<uint32_t>(volume.memberships.size()));
+  for (PgId pg(0); pg.value() < volume.memberships.size(); pg = pg.Next()) CheckGroup(volume, pg);
+  CheckSize(volume);
   // A truncation in the list whose epoch never opened: its recovery died while truncating.
   for (size_t i = 0; i + 1 < volume.truncations.size(); ++i) {
     if (!facts_.history.openings().contains(volume.truncations[i].epoch)) {
       sim_.Count(Rare::kUnfinishedTruncationFound);
+    }
+  }
+}
+
+// No record may lie beyond the end of the volume.
+void RecoveryChecker::CheckSize(const compute::RecoveredVolume& volume) {
+  const size_t groups = volume.memberships.size();
+  if (groups_used_ > 0 && groups > groups_used_) sim_.Count(Rare::kGrowthTakenOver);
+  for (const auto& [lsn, record] : facts_.history.records()) {
+    const PgId pg = facts_.geometry.PgOf(record.page);
+    if (pg.value() < groups || facts_.history.IsAnnulled(lsn, record.epoch)) continue;
+    return sim_.Violate("I1", "epoch ", volume.epoch, " opens with ", groups, " groups, LSN ", lsn,
+                        " lies in pg ", pg);
+  }
+}
+
+void RecoveryChecker::WriterStepped(ComputeNo compute, const compute::Writer& writer) {
+  groups_used_ = std::max<size_t>(groups_used_, writer.geometry().pg_count);
+}
+
+void RecoveryChecker::CheckGroup(const compute::RecoveredVolume& volume, PgId pg) {
+  const Lsn tail = volume.pg_tails[pg.value()];
+  const volume::Membership& opened = volume.memberships[pg.value()];
+  const auto knows = [&](const DurableIndex::Copy& copy) {
+    return copy.is_wiped ||
+           (copy.state.has_value() &&
+            std::ranges::find(copy.state->truncations, volume.truncations.back()) !=
+                copy.state->truncations.end());
+  };
+  if (!opened.changes.empty()) sim_.Count(Rare::kRecoveryMetChange);
+  for (const volume::Membership* members : {&opened, &facts_.index.InEffect(pg)}) {
+    const quorum::SlotSet told = facts_.index.Where(pg, *members, knows);
+    if (!HasOfEverySet(*members, told, quorum::kWriteQuorum)) {
+      sim_.Violate("I4", "epoch ", volume.epoch, " opens with ", told.size(), " members of pg ", pg,
+                   " that know its truncation");
+    }
+    const quorum::SlotSet whole = facts_.index.Holders(pg, *members, tail);
+    if (tail > Lsn() && !HasOfEverySet(*members, whole, quorum::kWriteQuorum)) {
+      sim_.Violate("I1", "epoch ", volume.epoch, " opens at VDL ", volume.vdl, " with LSN ", tail,
+                   " durable on ", whole.size(), " members of pg ", pg);
     }
   }
 }

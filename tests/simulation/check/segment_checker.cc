@@ -30,6 +30,7 @@ void SegmentChecker::Durable(NodeNo node, const storage::StoreWrite& write) {
   for (const storage::SegmentState& state : write.states) {
     // What a new truncation annuls must be verified anew.
     Claims& claims = At(node, state.segment.pg);
+    if (claims.incarnation != state.incarnation) claims = {.incarnation = state.incarnation};
     const DurableIndex::Copy& copy = facts_.index.At(node, state.segment.pg);
     claims.chain.erase(claims.chain.begin(),
                        std::ranges::upper_bound(claims.chain, state.log_start));
@@ -54,6 +55,8 @@ void SegmentChecker::NodeStarted(NodeNo node,
 }
 
 void SegmentChecker::AckLeft(NodeNo node, const protocol::AppendAck& ack) {
+  // Of one that was dropped while its acknowledgement waited to leave: nobody counts it any more.
+  if (facts_.index.At(node, ack.segment.pg).incarnation == IncarnationId()) return;
   if (ack.status.ok()) Claim(node, ack.segment.pg, ack.scl);
 }
 
@@ -66,16 +69,11 @@ void SegmentChecker::RaiseAnswered(NodeNo node, const protocol::RaiseEpochReques
   }
   if (!reply.ok()) return;
   const DurableIndex::Copy& copy = facts_.index.At(node, pg);
+  if (copy.incarnation == IncarnationId()) return;  // dropped meanwhile
   if (!copy.state.has_value() || copy.state->epoch < request.epoch ||
       (copy.state->epoch == request.epoch && copy.state->writer != request.writer)) {
     sim_.Violate("I5", "node ", node, " pg ", pg, " answered for epoch ", request.epoch,
                  " before that was durable");
-  }
-  // Every claim may count for a quorum. Beyond the budget all disks may be gone, and the volume
-  // new.
-  if (copy.is_wiped && !facts_.is_beyond_budget) {
-    sim_.Violate("I5", "node ", node, " pg ", pg, " answered for epoch ", request.epoch,
-                 " in the place that it had before its disk was lost");
   }
   Claims& claims = At(node, pg);
   claims.answered = std::max(claims.answered, request.epoch);

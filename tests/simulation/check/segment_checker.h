@@ -27,6 +27,7 @@ class SegmentChecker final : public Checker {
  private:
   // What a segment has claimed so far.
   struct Claims {
+    IncarnationId incarnation;
     std::vector<Lsn> chain;  // verified, ascending
     Lsn scl;
     VolumeEpoch truncated;  // the last that it knew to have truncated when it claimed `scl`

@@ -55,8 +55,7 @@ void Clients::Next(int client) {
   Think(client);
 }
 
-PageNo Clients::DrawPage() {
-  const uint64_t pages = geometry_.PageCount();
+PageNo Clients::DrawPage(uint64_t pages) {
   const uint64_t bound = sim_.rng.OneIn(2) ? std::min(plan_.hot_pages, pages) : pages;
   // Hot pages are spread over the protection groups.
   return PageNo(sim_.rng.Below(bound) * (pages / bound));
@@ -79,8 +78,12 @@ std::string Clients::Change(const std::string& before) {
 void Clients::Commit(int client, ComputeHost* host) {
   compute::Writer& writer = *host->writer();
   std::set<PageNo> pages;
+  const bool is_beyond = plan_.more_groups > 0 && sim_.rng.OneIn(plan_.beyond_one_in);
+  const uint64_t room = is_beyond
+                            ? geometry_.Grown(geometry_.pg_count + plan_.more_groups).PageCount()
+                            : writer.geometry().PageCount();
   for (uint64_t n = sim_.rng.Between(1, plan_.max_pages_per_mtr); n > 0; --n) {
-    pages.insert(DrawPage());
+    pages.insert(DrawPage(room));
   }
   std::vector<page::PageChange> changes;
   std::vector<std::string> images;
@@ -98,7 +101,13 @@ void Clients::Commit(int client, ComputeHost* host) {
     changes.push_back({page, base.lsn, diff.is_full_image, std::move(diff.payload)});
     images.push_back(std::move(after));
   }
-  if (changes.empty() || !writer.CheckAppend(bytes, changed).ok()) return Think(client);
+  if (changes.empty()) return Think(client);
+  const absl::Status may = writer.CheckAppend(bytes, changed);
+  if (!may.ok()) {
+    if (absl::IsOutOfRange(may)) sim_.Count(Rare::kVolumeFull);
+    if (changed.back() >= PageNo(writer.geometry().PageCount())) sim_.Count(Rare::kWaitedForGrowth);
+    return Think(client);
+  }
   const Lsn commit = host->Append(changes, images).commit_lsn;
   const absl::Duration timeout = sim_.Between(absl::Milliseconds(1), plan_.timeout_high);
   const uint64_t turn = turns_[client];
@@ -120,7 +129,7 @@ void Clients::ReadNewest(int client) {
   }
   if (writers.empty()) return Think(client);
   ComputeHost* host = writers[sim_.rng.Below(writers.size())];
-  const PageNo page = DrawPage();
+  const PageNo page = DrawPage(host->writer()->geometry().PageCount());
   const absl::Duration timeout = sim_.Between(absl::Milliseconds(1), plan_.timeout_high);
   const uint64_t turn = turns_[client];
   sim_.loop.After(timeout * 2, kWorld, [this, client, turn] {
@@ -154,7 +163,8 @@ void Clients::ReadNext(const std::shared_ptr<View>& view) {
   sim_.loop.After(absl::Seconds(3), kWorld, [this, client = view->client, turn = view->turn] {
     if (turns_[client] == turn) Think(client);
   });
-  view->host->Read(DrawPage(), view->point, [this, view](const auto& image) {
+  const PageNo page = DrawPage(view->host->writer()->geometry().PageCount());
+  view->host->Read(page, view->point, [this, view](const auto& image) {
     read_ += image.ok();
     if (image.ok() && view->point < view->host->writer()->vdl()) {
       sim_.Count(Rare::kOldReadPointServed);

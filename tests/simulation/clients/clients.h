@@ -21,6 +21,9 @@ struct ClientPlan {
   uint64_t newest_one_in = 2;  // of reads: of the newest, at whoever may be the writer
   uint64_t max_pages_per_mtr = 4;
   uint64_t hot_pages = 4;  // half of all changes go to so many pages
+  // The volume grows by so many groups, when changes go to pages beyond its end.
+  uint32_t more_groups = 0;
+  uint64_t beyond_one_in = 8;
   uint64_t full_image_one_in = 8;
   absl::Duration timeout_high = absl::Milliseconds(300);
   absl::Duration view_high = absl::Milliseconds(100);
@@ -54,7 +57,7 @@ class Clients {
   void ReadNext(const std::shared_ptr<View>& view);
   // The page after a change to it: a few bytes, or all of it.
   std::string Change(const std::string& before);
-  PageNo DrawPage();
+  PageNo DrawPage(uint64_t pages);
 
   Sim& sim_;
   const ClientPlan plan_;

@@ -26,6 +26,9 @@ void ComputeHost::Start() {
   running_ = std::make_unique<Running>();
   compute::OpeningOptions options;
   options.membership = world_.membership;
+  for (size_t node = quorum::kMembers; node < world_.nodes.size(); ++node) {
+    options.spares.push_back(NameOf(node));
+  }
   options.fresh = world_.fresh;
   options.writer = WriterId(sim_.rng.Next() | 1);
   options.retry_interval = world_.plan->opening_retry;
@@ -46,10 +49,23 @@ void ComputeHost::Kill() {
       if (wait.commit) sim_.observer->CommitUnknown(compute_, epoch(), *wait.commit);
     }
   }
+  CountInterrupted();
   kill_in_.reset();
   sim_.loop.Kill(process_);
   running_.reset();
   world_.streams->ProcessDied(process_);
+}
+
+// What a death leaves half done.
+void ComputeHost::CountInterrupted() {
+  if (!is_open()) return;
+  const compute::WriterProgress progress = running_->writer->Progress();
+  if (progress.growth.starts_with("adding")) sim_.Count(Rare::kWriterDiedGrowing);
+  for (const compute::PgProgress& pg : progress.pgs) {
+    if (pg.membership.changes.empty() && pg.is_in_effect) continue;
+    sim_.Count(Rare::kWriterDiedInChange);
+    break;
+  }
 }
 
 bool ComputeHost::is_over() const {
@@ -80,16 +96,19 @@ void ComputeHost::Settle() {
   if (!running_->writer) FollowOpening();
   if (!running_->writer) return;
   Writer& writer = *running_->writer;
+  FollowGrowth();
   WriterOutput output = writer.TakeOutput();
   for (const WriterOutput::Send& send : output.sends) {
-    const Connection& to =
-        running_->connections[running_->members[send.member.pg.value()][send.member.slot]];
+    const std::optional<size_t> node = NodeOf(send.member);
+    if (!node) continue;  // it ceased to count in this very step
+    const Connection& to = running_->connections[*node];
     sim_.observer->BatchSent(compute_, send.batch, LowestPoint());
     if (to.is_up) world_.streams->Send(to.stream, send.batch.bytes);
   }
   for (const WriterOutput::Probe& probe : output.probes) {
-    const Connection& to =
-        running_->connections[running_->members[probe.member.pg.value()][probe.member.slot]];
+    const std::optional<size_t> node = NodeOf(probe.member);
+    if (!node) continue;
+    const Connection& to = running_->connections[*node];
     if (to.is_up) world_.streams->Send(to.stream, probe.probe);
   }
   sim_.observer->VdlMoved(compute_, epoch(), writer.vdl());
@@ -107,16 +126,17 @@ void ComputeHost::Settle() {
   if (!writer.is_fenced()) FeedReaders();
   sim_.observer->WriterStepped(compute_, writer);
   for (const WriterOutput::RaiseEpoch& raise : output.raise_epochs) PerformRaise(raise);
+  for (const WriterOutput::CreateSegment& create : output.creates) PerformCreate(create);
+  for (const WriterOutput::DropSegment& drop : output.drops) PerformDrop(drop);
 }
 
 // Once in a writer's life.
 void ComputeHost::CountBehind() {
   if (running_->was_behind) return;
-  for (uint32_t pg = 0; pg < running_->members.size(); ++pg) {
-    for (size_t slot = 0; slot < running_->members[pg].size(); ++slot) {
-      const auto state =
-          running_->writer->Member({PgId(pg), static_cast<quorum::Slot>(slot)}).state;
-      if (state != compute::MemberState::kBehind) continue;
+  const Writer& writer = *running_->writer;
+  for (PgId pg(0); pg.value() < writer.memberships().size(); pg = pg.Next()) {
+    for (const quorum::Slot slot : writer.MembershipOf(pg).ActiveSlots()) {
+      if (writer.Member({pg, slot}).state != compute::MemberState::kBehind) continue;
       running_->was_behind = true;
       return sim_.Count(Rare::kMemberBehind);
     }
@@ -157,29 +177,31 @@ void ComputeHost::BecomeOpen() {
   running_->recovered = running_->opening->result();
   const compute::RecoveredVolume& recovered = running_->recovered;
   sim_.observer->Opened(compute_, recovered);
-  for (Connection& connection : running_->connections) {
-    connection.slots.resize(recovered.memberships.size());
-  }
-  for (size_t pg = 0; pg < recovered.memberships.size(); ++pg) {
-    std::vector<size_t> by_slot;
-    const auto& members = recovered.memberships[pg].members;
-    for (size_t slot = 0; slot < members.size(); ++slot) {
-      const auto node = NodeNamed(members[slot].node);
-      SEXTANT_CHECK(node.has_value());
-      running_->connections[*node].slots[pg] = static_cast<quorum::Slot>(slot);
-      by_slot.push_back(*node);
-    }
-    running_->members.push_back(std::move(by_slot));
-  }
   running_->writer = std::make_unique<Writer>(recovered, world_.plan->writer);
   // One shard: which pages share one must not depend on where memory lies.
   running_->cache = std::make_unique<compute::PageCache>(world_.plan->cache_bytes, /*shards=*/1);
   running_->cache->Begin(recovered.vdl);
   OpenRedo();
+  running_->pg_count = running_->writer->geometry().pg_count;
   running_->writer->Tick(now());
   for (size_t node = 0; node < running_->connections.size(); ++node) {
     if (running_->connections[node].is_up) AskForMembers(node);
   }
+}
+
+// The writer takes a new group's members for reachable; it is told of each that is not.
+void ComputeHost::FollowGrowth() {
+  Writer& writer = *running_->writer;
+  const uint32_t pg_count = writer.geometry().pg_count;
+  for (PgId pg(running_->pg_count); pg.value() < pg_count; pg = pg.Next()) {
+    sim_.Tell("writer ", compute_, " has added pg ", pg);
+    sim_.Count(Rare::kVolumeGrew);
+    for (const quorum::Slot slot : writer.MembershipOf(pg).ActiveSlots()) {
+      const std::optional<size_t> node = NodeOf({pg, slot});
+      if (!node || !running_->connections[*node].is_up) writer.MemberDown({pg, slot});
+    }
+  }
+  running_->pg_count = pg_count;
 }
 
 Writer::Appended ComputeHost::Append(const std::vector<page::PageChange>& changes,

@@ -59,7 +59,7 @@ class ComputeHost {
     Network* network;
     Streams* streams;
     const ComputePlan* plan;
-    volume::Membership membership;            // as configured
+    volume::Membership membership;            // to found it on
     std::optional<volume::Descriptor> fresh;  // to found
     std::vector<StorageHost*> nodes;
   };
@@ -100,6 +100,10 @@ class ComputeHost {
   // --- readers: a question for the next of the redo.
   using RedoAnswer = Network::Answer<protocol::FollowMessage>;
   void ServeRedo(const RedoRequest& request, RedoAnswer answer);
+  // --- members, as people change them (WriterVolume::ReplaceSegment)
+  void ReplaceSegment(PgId pg, const std::string& from, const std::string& to, bool hold,
+                      DurableDone done);
+  absl::Status UndoReplacement(PgId pg, const std::string& from);
 
  private:
   struct Redo {  // what readers get it from
@@ -121,7 +125,6 @@ class ComputeHost {
     StreamId stream;
     bool is_up = false;
     uint64_t number = 0;  // counts ups and downs, so that late answers are known
-    std::vector<std::optional<quorum::Slot>> slots;  // its place in each PG, once open
   };
   struct Wait {
     std::optional<Lsn> commit;  // whose outcome is waited for
@@ -131,8 +134,8 @@ class ComputeHost {
     std::unique_ptr<compute::Opening> opening;
     std::unique_ptr<compute::Writer> writer;
     compute::RecoveredVolume recovered;
-    std::vector<std::vector<size_t>> members;  // node by PG and slot
-    std::vector<Connection> connections;       // by node
+    uint32_t pg_count = 0;                // that this shell has taken note of
+    std::vector<Connection> connections;  // by node
     compute::Recovery::Phase phase = compute::Recovery::Phase::kDiscover;
     VolumeEpoch claimed;
     bool has_failed = false;
@@ -154,6 +157,8 @@ class ComputeHost {
   void FollowOpening();
   void FollowRecovery();
   void BecomeOpen();
+  void FollowGrowth();
+  void CountInterrupted();
   void Perform(compute::Opening::Duty duty);
   // --- compute_nodes.cc: storage nodes
   template <typename Reply, typename Serve, typename Done>
@@ -166,6 +171,8 @@ class ComputeHost {
   void MembersAnswered(size_t node, uint64_t connection,
                        const absl::StatusOr<protocol::NodeStatus>& reply);
   void PerformRaise(const compute::WriterOutput::RaiseEpoch& raise);
+  void PerformCreate(const compute::WriterOutput::CreateSegment& create);
+  void PerformDrop(const compute::WriterOutput::DropSegment& drop);
   void NodeAnswered(size_t node, const protocol::EpochAnswer& answer);
   std::optional<size_t> NodeNamed(const std::string& name) const;
   // --- compute_redo.cc
@@ -175,6 +182,8 @@ class ComputeHost {
   void FeedReaders();
   void NoteCommitTimes();
   void MoveReadersHold();
+  std::optional<size_t> NodeOf(compute::MemberAddress member) const;
+  const std::string& NameOf(size_t node) const { return world_.nodes[node]->member().node; }
   // --- compute_endpoint.cc
   compute::WaitToken Park(std::optional<Lsn> commit, DurableDone done);
   void Present(const std::shared_ptr<Request>& request);

@@ -1,5 +1,6 @@
 // The part of ComputeHost (compute_host.h) that deals with storage nodes: streams that come and go,
 // acknowledgements, duties carried out.
+#include <algorithm>
 #include <utility>
 #include <variant>
 
@@ -16,6 +17,11 @@ std::optional<size_t> ComputeHost::NodeNamed(const std::string& name) const {
     if (world_.nodes[node]->member().node == name) return node;
   }
   return std::nullopt;
+}
+
+std::optional<size_t> ComputeHost::NodeOf(MemberAddress member) const {
+  const std::string& node = running_->writer->NodeAt(member);
+  return node.empty() ? std::nullopt : NodeNamed(node);
 }
 
 // `serve(host, answer)` at the node, `done(reply)` here.
@@ -53,8 +59,9 @@ void ComputeHost::NodeDown(size_t node) {
   Connection& connection = running_->connections[node];
   ++connection.number;
   if (std::exchange(connection.is_up, false) && running_->writer) {
-    for (uint32_t pg = 0; pg < connection.slots.size(); ++pg) {
-      if (connection.slots[pg]) running_->writer->MemberDown({PgId(pg), *connection.slots[pg]});
+    for (PgId pg(0); pg.value() < running_->writer->memberships().size(); pg = pg.Next()) {
+      const auto slot = running_->writer->SlotOf(NameOf(node), pg);
+      if (slot) running_->writer->MemberDown({pg, *slot});
     }
     Settle();
   }
@@ -67,10 +74,10 @@ void ComputeHost::NodeAcked(size_t node, const protocol::AppendAck& ack) {
   if (ack.segment.volume != running_->opening->volume()) return;
   const PgId pg = ack.segment.pg;
   if (running_->writer) {
-    const Connection& connection = running_->connections[node];
-    if (pg.value() >= connection.slots.size() || !connection.slots[pg.value()]) return;
-    running_->writer->Acked({pg, *connection.slots[pg.value()]}, ack);
-  } else if (const auto slot = running_->opening->SlotOf(world_.nodes[node]->member().node, pg)) {
+    const auto slot = running_->writer->SlotOf(NameOf(node), pg);
+    if (!slot) return;
+    running_->writer->Acked({pg, *slot}, ack);
+  } else if (const auto slot = running_->opening->SlotOf(NameOf(node), pg)) {
     running_->opening->BatchAcked({pg, *slot}, ack, now());
   }
   Settle();
@@ -79,9 +86,9 @@ void ComputeHost::NodeAcked(size_t node, const protocol::AppendAck& ack) {
 void ComputeHost::NodeAnswered(size_t node, const protocol::EpochAnswer& answer) {
   if (!running_->writer) return;
   const PgId pg = answer.segment.pg;
-  const Connection& connection = running_->connections[node];
-  if (pg.value() >= connection.slots.size() || !connection.slots[pg.value()]) return;
-  running_->writer->EpochAnswered({pg, *connection.slots[pg.value()]}, answer);
+  const auto slot = running_->writer->SlotOf(NameOf(node), pg);
+  if (!slot) return;
+  running_->writer->EpochAnswered({pg, *slot}, answer);
   Settle();
 }
 
@@ -103,19 +110,30 @@ void ComputeHost::MembersAnswered(size_t node, uint64_t number,
     });
     return;
   }
+  compute::Writer& writer = *running_->writer;
+  std::vector<bool> is_there(writer.memberships().size());
   for (const protocol::SegmentStatus& segment : reply->segments) {
     const PgId pg = segment.segment.pg;
     if (segment.segment.volume != running_->recovered.descriptor.volume) continue;
-    if (pg.value() >= connection.slots.size() || !connection.slots[pg.value()]) continue;
-    running_->writer->MemberUp({pg, *connection.slots[pg.value()]}, segment);
+    if (pg.value() < is_there.size()) is_there[pg.value()] = true;
+    writer.SegmentSeen(NameOf(node), segment);
+  }
+  const bool is_well = std::ranges::count(is_there, true) > 0;
+  for (PgId pg(0); pg.value() < is_there.size(); pg = pg.Next()) {
+    const volume::Membership& membership = writer.MembershipOf(pg);
+    const auto slot = membership.SlotOf(NameOf(node));
+    if (is_there[pg.value()] || !slot) continue;
+    if (is_well || !membership.base.Contains(*slot)) writer.SegmentMissing({pg, *slot});
   }
   Settle();
 }
 
 void ComputeHost::PerformRaise(const compute::WriterOutput::RaiseEpoch& raise) {
   const MemberAddress member = raise.member;
+  const std::optional<size_t> node = NodeNamed(raise.node);
+  if (!node) return;
   Call<protocol::SegmentStatus>(
-      running_->members[member.pg.value()][member.slot],
+      *node,
       [request = raise.request](StorageHost* host, auto answer) {
         host->RaiseEpoch(request, std::move(answer));
       },
@@ -123,6 +141,55 @@ void ComputeHost::PerformRaise(const compute::WriterOutput::RaiseEpoch& raise) {
         running_->writer->EpochRaised(member, reply);
         Settle();
       });
+}
+
+void ComputeHost::PerformCreate(const compute::WriterOutput::CreateSegment& create) {
+  const std::optional<size_t> node = NodeNamed(create.node);
+  if (!node) return;
+  Call<protocol::SegmentStatus>(
+      *node,
+      [request = create.request](StorageHost* host, auto answer) {
+        host->CreateSegment(request, std::move(answer));
+      },
+      [this, node = *node, member = create.member](const auto& reply) {
+        running_->writer->SegmentCreated(member, reply);
+        // Without a stream it is asked when that comes up.
+        if (!running_->connections[node].is_up) running_->writer->MemberDown(member);
+        Settle();
+      });
+}
+
+void ComputeHost::PerformDrop(const compute::WriterOutput::DropSegment& drop) {
+  const std::optional<size_t> node = NodeNamed(drop.node);
+  if (!node) return;
+  Call<protocol::DropSegmentReply>(
+      *node,
+      [request = drop.request](StorageHost* host, auto answer) {
+        host->DropSegment(request, std::move(answer));
+      },
+      [this, node = drop.node, segment = drop.request.segment](const auto& reply) {
+        running_->writer->SegmentDropped(node, segment, reply.status());
+      });
+}
+
+// --- members, as people change them
+
+void ComputeHost::ReplaceSegment(PgId pg, const std::string& from, const std::string& to, bool hold,
+                                 DurableDone done) {
+  Call<protocol::NodeStatus>(
+      *NodeNamed(to), [](StorageHost* host, auto answer) { host->GetStatus(std::move(answer)); },
+      [this, pg, from, hold, done = std::move(done)](const auto& reply) {
+        if (!reply.ok()) return done(reply.status());
+        const absl::Status status = running_->writer->ReplaceMember(pg, from, *reply, hold);
+        Settle();
+        done(status);
+      });
+}
+
+absl::Status ComputeHost::UndoReplacement(PgId pg, const std::string& from) {
+  absl::Status status = running_->writer->UndoReplacement(pg, from);
+  Settle();
+  return status;
 }
 
 // --- opening's duties

@@ -41,14 +41,14 @@ void ComputeHost::Read(PageNo page, Lsn read_point, ReadDone done) {
 std::vector<size_t> ComputeHost::CompleteNodes(const Fetch& fetch) const {
   std::vector<size_t> nodes;
   const PgId pg = fetch.request.segment.pg;
-  const auto& by_slot = running_->members[pg.value()];
-  for (size_t slot = 0; slot < by_slot.size(); ++slot) {
-    const compute::MemberProgress member =
-        running_->writer->Member({pg, static_cast<quorum::Slot>(slot)});
+  for (quorum::Slot slot = 0; slot < quorum::kMaxSlots; ++slot) {
+    const std::optional<size_t> node = NodeOf({pg, slot});
+    if (!node) continue;
+    const compute::MemberProgress member = running_->writer->Member({pg, slot});
     const bool is_reachable = member.state == compute::MemberState::kStreaming ||
                               member.state == compute::MemberState::kBehind ||
                               member.state == compute::MemberState::kNoSpace;
-    if (is_reachable && member.scl >= *fetch.request.pg_lsn) nodes.push_back(by_slot[slot]);
+    if (is_reachable && member.scl >= *fetch.request.pg_lsn) nodes.push_back(*node);
   }
   return nodes;
 }

@@ -73,6 +73,23 @@ constexpr std::array<std::string_view, kRares> kRareNames = {
     "redo was applied to a page that a reader had cached",
     "redo without its bytes took a page out of a reader's cache",
     "a writer's cache answered",
+    "a commit was acknowledged while members changed",
+    "two changes of a group's members were in effect at once",
+    "a change of members was finished",
+    "a change of members was undone",
+    "a change was undone while hydrating",
+    "recovery met a change of members",
+    "a writer died in a change of members",
+    "a segment that counted no more was dropped",
+    "a member that had lost its disk was replaced",
+    "a candidate lost its disk",
+    "the volume grew by a group",
+    "a commit waited for the volume to grow",
+    "a commit lay beyond the largest size of the volume",
+    "a commit in an added group was acknowledged",
+    "a writer died while the volume grew",
+    "recovery took over a growth that was not finished",
+    "groups lacked different members in the evening",
 };
 
 template <typename Names, typename Counts>

@@ -90,6 +90,23 @@ enum class Rare {
   kRedoApplied,
   kPageInvalidated,
   kCacheAnswered,
+  kCommitDuringChange,
+  kTwoChangesInEffect,
+  kChangeFinished,
+  kChangeUndone,
+  kUndoneWhileHydrating,
+  kRecoveryMetChange,
+  kWriterDiedInChange,
+  kSegmentDropped,
+  kLostMemberReplaced,
+  kCandidateLost,
+  kVolumeGrew,
+  kWaitedForGrowth,
+  kVolumeFull,
+  kCommitInAddedGroup,
+  kWriterDiedGrowing,
+  kGrowthTakenOver,
+  kTooFewForDrill,
   kCount
 };
 

@@ -19,6 +19,7 @@ void Injector::Start() {
   Repeat(rates.reset, &Injector::ResetStream);
   Repeat(rates.injury, &Injector::InjureDisk);
   Repeat(rates.disk_loss, &Injector::LoseDisk);
+  Repeat(rates.change, &Injector::ChangeMembers);
   Repeat(absl::Milliseconds(20), &Injector::KeepOneClaimant);
 }
 

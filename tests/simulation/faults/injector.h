@@ -49,7 +49,13 @@ class Injector {
   void InjureDisk();
   void LoseDisk();
   bool MayInjure(NodeNo node, bool for_good) const;
+  bool MayInjure(PgId pg, const volume::Membership& members, NodeNo node, bool for_good) const;
   bool IsInjured(NodeNo node, PgId pg) const;
+
+  // --- members (operator.cc)
+  void ChangeMembers();
+  void Undo(ComputeHost* host, PgId pg);
+  void Replace(ComputeHost* host, PgId pg);
 
   std::vector<ProcessId> NodesOf(const std::string& zone) const;
 

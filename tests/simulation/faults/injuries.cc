@@ -8,12 +8,27 @@ namespace sextant::simulation {
 // Whether one more injury of this node leaves every protection group what it must have. A member
 // counts until everything that it lost was stored again.
 bool Injector::MayInjure(NodeNo node, bool for_good) const {
-  for (uint32_t pg = 0; pg < plan_.geometry.pg_count; ++pg) {
+  for (PgId pg(0); world_.index->HasMembers(pg); pg = pg.Next()) {
+    if (!MayInjure(pg, world_.index->InEffect(pg), node, for_good)) return false;
+    if (!MayInjure(pg, world_.index->Newest(pg), node, for_good)) return false;
+  }
+  return true;
+}
+
+bool Injector::MayInjure(PgId pg, const volume::Membership& members, NodeNo node,
+                         bool for_good) const {
+  const quorum::QuorumSets sets = members.Sets();
+  for (const quorum::SlotSet set : sets.sets()) {
     int injured = 0, lost = 0;
-    for (NodeNo other = 0; other < static_cast<NodeNo>(world_.nodes.size()); ++other) {
+    for (const quorum::Slot slot : members.ActiveSlots()) {
+      if (!set.Contains(slot)) continue;
+      const NodeNo other = world_.index->nodes.at(members.members[slot].node);
+      const DurableIndex::Copy* copy = world_.index->CopyOf(pg, members, slot);
+      // A candidate that was not made yet lacks nothing that counts.
+      const bool is_lost = copy == nullptr ? members.base.Contains(slot) : copy->is_wiped;
       const bool is_own = other == node;
-      injured += is_own || IsInjured(other, PgId(pg));
-      lost += (is_own && for_good) || world_.index->At(other, PgId(pg)).is_wiped;
+      injured += is_own || is_lost || IsInjured(other, pg);
+      lost += (is_own && for_good) || is_lost;
     }
     if (injured > plan_.max_injured || lost > plan_.max_lost) return false;
   }
@@ -68,6 +83,11 @@ void Injector::LoseDisk() {
   StorageHost* host = world_.nodes[node];
   if (host->disk().IsEmpty() || !MayInjure(node, /*for_good=*/true)) return;
   if (host->is_up()) host->Kill(/*power_lost=*/true);
+  for (PgId pg(0); world_.index->HasMembers(pg); pg = pg.Next()) {
+    const volume::Membership& members = world_.index->Newest(pg);
+    const auto slot = members.SlotOf(host->member().node);
+    if (slot && !members.base.Contains(*slot)) sim_.Count(Rare::kCandidateLost);
+  }
   host->disk().LoseAll();
   KillOne(static_cast<size_t>(node));
 }

@@ -84,6 +84,7 @@ void DrawFaults(Prng* rng, Plan* plan) {
   faults.reset = Mean(rng, 3, 20, 5);
   faults.injury = Mean(rng, 2, 60, 4);
   faults.disk_loss = Mean(rng, 4, 300, 3);
+  faults.change = Mean(rng, 3, 30, 5);
   faults.power_one_in = rng->Between(1, 4);
   faults.all_nodes_one_in = Chance(rng, 3, 4);
   faults.kill_in_recovery_one_in = Chance(rng, 1, 3);
@@ -101,6 +102,17 @@ void DrawReaders(Prng* rng, Plan* plan) {
   compute.remembered_changes = Spread(rng, 1, 8);
   plan->faults.reader_kill = Mean(rng, 2, 100, 3);
   plan->faults.reader_pause = Mean(rng, 2, 60, 4);
+}
+
+void DrawGrowth(Prng* rng, Plan* plan) {
+  compute::GrowthOptions& growth = plan->compute.writer.growth;
+  growth.ahead_divisor = rng->Between(1, 8);
+  growth.max_groups_per_step = static_cast<uint32_t>(rng->Between(1, 3));
+  growth.retry_interval = SpreadMs(rng, 10, 4);
+  // Room for all that is wanted, for a group less, or for all the same.
+  const uint64_t most = plan->geometry.pg_count + plan->clients.more_groups;
+  const uint64_t groups = rng->OneIn(4) ? most - 1 : rng->OneIn(2) ? most : most + 5;
+  growth.max_volume_bytes = groups * plan->geometry.pages_per_pg * plan->geometry.page_bytes;
 }
 
 // Time-outs that no answer could meet would make every day the same.
@@ -149,11 +161,14 @@ Plan DrawPlan(Prng* rng) {
                   .newest_one_in = rng->Between(2, 4),
                   .max_pages_per_mtr = rng->Between(1, 6),
                   .hot_pages = rng->Between(1, 6),
+                  .more_groups = static_cast<uint32_t>(rng->OneIn(2) ? 0 : rng->Between(1, 3)),
+                  .beyond_one_in = Spread(rng, 4, 4),
                   .full_image_one_in = Chance(rng, 2, 5),
                   .timeout_high = SpreadMs(rng, 20, 5),
                   .view_high = SpreadMs(rng, 10, 5)};
   DrawUpkeep(rng, &plan);
   DrawReaders(rng, &plan);
+  DrawGrowth(rng, &plan);
   FitTimeouts(&plan);
   return plan;
 }

@@ -24,6 +24,7 @@ struct FaultRates {
   absl::Duration reader_kill, reader_pause;
   absl::Duration injury;                 // damage at rest
   absl::Duration disk_loss;              // total
+  absl::Duration change;                 // wishes about members
   uint64_t power_one_in = 2;             // of node kills
   uint64_t all_nodes_one_in = 0;         // of node kills: every node at once
   uint64_t kill_in_recovery_one_in = 0;  // of claimants

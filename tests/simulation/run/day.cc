@@ -11,13 +11,20 @@ constexpr ComputeNo kComputes = 3;
 constexpr ReaderNo kReaders = 2;
 constexpr size_t kMaxProcesses = 16;
 
-// Six nodes, two in each of three zones.
+// Two in each of three zones: the six that a volume is founded on.
 std::vector<volume::Member> Members() {
   std::vector<volume::Member> members;
   for (const char* zone : {"az1", "az2", "az3"}) {
     for (const char* node : {"a", "b"}) members.push_back({Text(zone, "-", node), zone});
   }
   return members;
+}
+
+// And a spare in each.
+std::vector<volume::Member> AllNodes() {
+  std::vector<volume::Member> nodes = Members();
+  for (const char* zone : {"az1", "az2", "az3"}) nodes.push_back({Text(zone, "-c"), zone});
+  return nodes;
 }
 
 }  // namespace
@@ -61,8 +68,9 @@ Day::Day(uint64_t seed, bool is_verbose)
 }
 
 void Day::BuildNodes() {
-  for (const volume::Member& member : Members()) {
+  for (const volume::Member& member : AllNodes()) {
     const auto node = static_cast<NodeNo>(nodes_.size());
+    checks_.facts().index.nodes[member.node] = node;
     const auto find = [this](const std::string& name) -> StorageHost* {
       for (const auto& host : nodes_) {
         if (host->member().node == name) return host.get();
@@ -122,7 +130,7 @@ void Day::Morning() {
     if (OpenHost() == nullptr) {
       sim_.Count(Rare::kFoundingInterrupted);
       computes_[0]->Kill();
-      StopNode(static_cast<NodeNo>(sim_.rng.Below(nodes_.size())));
+      StopNode(static_cast<NodeNo>(sim_.rng.Below(quorum::kMembers)));
       RunUntil(absl::Milliseconds(20), [] { return false; });
       for (NodeNo node = 0; node < static_cast<NodeNo>(nodes_.size()); ++node) StartNode(node);
       computes_[1]->Start();
@@ -157,10 +165,38 @@ bool Day::RunUntil(absl::Duration limit, const std::function<bool()>& is_done) {
   return is_done();
 }
 
+// For whoever looks into a day that did not end well.
+void Day::TellOfMembers() {
+  ComputeHost* host = OpenHost();
+  if (host == nullptr || !sim_.is_verbose) return;
+  const compute::WriterProgress progress = host->writer()->Progress();
+  sim_.Tell("growth: ", progress.growth);
+  for (size_t pg = 0; pg < progress.pgs.size(); ++pg) {
+    const compute::PgProgress& group = progress.pgs[pg];
+    sim_.Tell("pg ", pg, ": membership ", volume::FormatMembershipEpoch(group.membership.epoch),
+              group.is_in_effect ? "" : ", not in effect", ", last LSN ", group.last_lsn, ", ",
+              group.changes.size(), " changes");
+    for (size_t slot = 0; slot < group.members.size(); ++slot) {
+      sim_.Tell("  slot ", slot, " ", group.membership.members[slot].node, ": state ",
+                static_cast<int>(group.members[slot].state), ", SCL ", group.members[slot].scl);
+    }
+  }
+  for (const auto& node : nodes_) {
+    if (!node->is_up()) continue;
+    for (const protocol::SegmentStatus& status : node->Statuses()) {
+      sim_.Tell(node->member().node, " pg ", status.segment.pg, ": slot ", int{status.slot},
+                ", epoch ", status.epoch, ", membership ",
+                volume::FormatMembershipEpoch(status.membership.epoch),
+                status.is_damaged ? ", damaged" : "");
+    }
+  }
+}
+
 bool Day::Await(std::string_view rule, absl::Duration limit, const std::function<bool()>& is_done) {
   if (sim_.loop.is_stopped()) return false;
   if (RunUntil(limit, is_done)) return true;
   if (sim_.loop.is_stopped() || plan_.is_beyond_budget) return false;
+  TellOfMembers();
   std::string who;
   for (const auto& compute : computes_) who += Text("; writer: ", compute->Describe());
   sim_.Violate("liveness", rule, " not within ", absl::ToDoubleSeconds(limit), " s", who);

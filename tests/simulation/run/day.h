@@ -45,13 +45,25 @@ class Day {
   // Starts the evening's writer where it ended or was fenced, as whoever watches it does.
   void KeepWriter();
   ComputeHost* OpenHost() const;
-  bool IsLost(NodeNo node) const;
-  std::vector<NodeNo> HealthyNodes() const;
+  bool IsLost(PgId pg, quorum::Slot slot) const;
+  bool HasLostMember(NodeNo node) const;
+  bool IsSpared(const std::vector<NodeNo>& stopped, size_t count, NodeNo next, int members) const;
   void StopNode(NodeNo node);
   void StartNode(NodeNo node);
+  struct MemberAt {
+    PgId pg;
+    quorum::Slot slot = 0;
+    NodeNo node = 0;
+  };
+  // Of every group, by the newest memberships of the open writer, but for those that are lost.
+  std::vector<MemberAt> HealthyMembers() const;
+  bool IsMember(NodeNo node) const;
+  // Changes that somebody holds are let go or undone; lost members are replaced, or are not.
+  void ConcludeChanges();
   bool AreMembersWhole() const;
   bool DoReadersShowAll() const;
   bool IsVolumeWhole() const;
+  void TellOfMembers();
 
   Sim sim_;
   Plan plan_;

@@ -1,6 +1,7 @@
 // The evening of a Day (day.h): faults end, and what must then come by itself is waited for; then
 // everything that is left is compared.
 #include <algorithm>
+#include <set>
 
 #include "tests/simulation/run/day.h"
 
@@ -26,8 +27,15 @@ void Day::Evening() {
     return;
   }
   Await("a writer opens and commits", kPatience, is_writing);
+  ConcludeChanges();
   Settle();
   Drill();
+  // A segment that a succeeded writer's late request made where nobody counts it asks its peers
+  // until its node connects again, and the writer has it dropped.
+  for (NodeNo node = 0; node < static_cast<NodeNo>(nodes_.size()); ++node) {
+    StopNode(node);
+    StartNode(node);
+  }
   Settle();
   CheckQuiet();
   CheckCopies();
@@ -64,19 +72,73 @@ ComputeHost* Day::OpenHost() const {
   return nullptr;
 }
 
-bool Day::IsLost(NodeNo node) const {
-  for (const auto& [key, copy] : checks_.facts().index.copies()) {
-    if (key.first == node && copy.is_wiped) return true;
+bool Day::IsLost(PgId pg, quorum::Slot slot) const {
+  const volume::Membership& members = OpenHost()->writer()->MembershipOf(pg);
+  const DurableIndex::Copy* copy = checks_.facts().index.CopyOf(pg, members, slot);
+  if (copy == nullptr) return members.base.Contains(slot);  // never made: it counts as lost
+  return copy->is_wiped;
+}
+
+std::vector<Day::MemberAt> Day::HealthyMembers() const {
+  std::vector<MemberAt> healthy;
+  const compute::Writer& writer = *OpenHost()->writer();
+  for (PgId pg(0); pg.value() < writer.memberships().size(); pg = pg.Next()) {
+    const volume::Membership& members = writer.MembershipOf(pg);
+    for (const quorum::Slot slot : members.ActiveSlots()) {
+      if (IsLost(pg, slot)) continue;
+      healthy.push_back({pg, slot, checks_.facts().index.nodes.at(members.members[slot].node)});
+    }
+  }
+  return healthy;
+}
+
+bool Day::IsMember(NodeNo node) const {
+  for (const volume::Membership& members : OpenHost()->writer()->memberships()) {
+    if (members.SlotOf(nodes_[node]->member().node)) return true;
   }
   return false;
 }
 
-std::vector<NodeNo> Day::HealthyNodes() const {
-  std::vector<NodeNo> healthy;
-  for (NodeNo node = 0; node < static_cast<NodeNo>(nodes_.size()); ++node) {
-    if (!IsLost(node) && nodes_[node]->is_up()) healthy.push_back(node);
+bool Day::HasLostMember(NodeNo node) const {
+  const compute::Writer& writer = *OpenHost()->writer();
+  for (PgId pg(0); pg.value() < writer.memberships().size(); pg = pg.Next()) {
+    const auto slot = writer.MembershipOf(pg).SlotOf(nodes_[node]->member().node);
+    if (slot && IsLost(pg, *slot)) return true;
   }
-  return healthy;
+  return false;
+}
+
+void Day::ConcludeChanges() {
+  if (sim_.loop.is_stopped()) return;
+  const bool is_replacing = sim_.rng.OneIn(2);
+  const auto is_concluded = [&] {
+    ComputeHost* host = OpenHost();
+    if (host == nullptr) return false;
+    bool is_all = true;
+    const compute::WriterProgress progress = host->writer()->Progress();
+    for (PgId pg(0); pg.value() < progress.pgs.size(); pg = pg.Next()) {
+      const compute::PgProgress& group = progress.pgs[pg.value()];
+      const auto& members = group.membership.members;
+      for (const compute::ChangeProgress& change : group.changes) {
+        is_all = false;
+        const std::string& from = members[change.from].node;
+        if (change.is_held && sim_.rng.OneIn(2)) {
+          (void)host->UndoReplacement(pg, from);
+        } else if (change.is_held) {
+          host->ReplaceSegment(pg, from, members[change.to].node, /*hold=*/false, [](auto) {});
+        }
+      }
+      for (const quorum::Slot slot : group.membership.ActiveSlots()) {
+        if (!is_replacing || !group.changes.empty() || !IsLost(pg, slot)) continue;
+        is_all = false;
+        sim_.Count(Rare::kLostMemberReplaced);
+        host->ReplaceSegment(pg, members[slot].node, members[slot].node, false, [](auto) {});
+      }
+    }
+    RunUntil(absl::Milliseconds(20), [] { return false; });
+    return is_all;
+  };
+  Await("every change of members ends", 3 * kPatience, is_concluded);
 }
 
 void Day::StopNode(NodeNo node) {
@@ -89,10 +151,22 @@ void Day::StartNode(NodeNo node) {
 
 // --- liveness
 
+// Whether every group keeps so many healthy members when these and `next` are stopped.
+bool Day::IsSpared(const std::vector<NodeNo>& stopped, size_t count, NodeNo next,
+                   int members) const {
+  std::map<PgId, int> left;
+  for (const MemberAt& member : HealthyMembers()) {
+    const auto end = stopped.begin() + static_cast<ptrdiff_t>(count);
+    left[member.pg] += member.node != next && std::find(stopped.begin(), end, member.node) == end;
+  }
+  return std::ranges::all_of(left, [&](const auto& group) { return group.second >= members; });
+}
+
 // What is lost or stopped must not matter: commits with four, with a zone down; reads with a zone
 // and one more down, and commits again as soon as the fourth is back.
 void Day::Drill() {
   if (sim_.loop.is_stopped()) return;
+  if (OpenHost() == nullptr) return;
   std::vector<NodeNo> order(nodes_.size());
   for (size_t i = 0; i < order.size(); ++i) order[i] = static_cast<NodeNo>(i);
   // Lost ones are down already; then a zone, or anybody.
@@ -100,8 +174,20 @@ void Day::Drill() {
   const std::string zone = nodes_[sim_.rng.Below(nodes_.size())]->member().zone;
   for (size_t i = order.size() - 1; i > 0; --i) std::swap(order[i], order[sim_.rng.Below(i + 1)]);
   std::ranges::stable_sort(order, {}, [&](NodeNo node) {
-    return IsLost(node) ? 0 : is_zone && nodes_[node]->member().zone == zone ? 1 : 2;
+    if (HasLostMember(node)) return 0;
+    if (!IsMember(node)) return 3;
+    return is_zone && nodes_[node]->member().zone == zone ? 1 : 2;
   });
+  // Of groups that are not whole there must be four left, and then three.
+  const auto take = [&](size_t place, int spared) {
+    const auto node =
+        std::find_if(order.begin() + static_cast<ptrdiff_t>(place), order.end(),
+                     [&](NodeNo candidate) { return IsSpared(order, place, candidate, spared); });
+    if (node == order.end()) return false;
+    std::rotate(order.begin() + static_cast<ptrdiff_t>(place), node, node + 1);
+    return true;
+  };
+  if (!take(0, 4) || !take(1, 4) || !take(2, 3)) return sim_.Count(Rare::kTooFewForDrill);
   clients_->ResumeWriting();
   StopNode(order[0]);
   StopNode(order[1]);
@@ -130,21 +216,23 @@ void Day::Drill() {
 bool Day::AreMembersWhole() const {
   ComputeHost* host = OpenHost();
   if (host == nullptr || host->writer()->vdl() != host->writer()->head()) return false;
-  for (const compute::PgProgress& pg : host->writer()->Progress().pgs) {
-    for (size_t slot = 0; slot < pg.members.size(); ++slot) {
-      if (IsLost(static_cast<NodeNo>(slot))) continue;
-      const compute::MemberProgress& member = pg.members[slot];
-      if (member.state != compute::MemberState::kStreaming || member.scl != pg.last_lsn) {
-        return false;
-      }
-    }
+  const compute::WriterProgress progress = host->writer()->Progress();
+  if (!progress.growth.empty() || progress.missing_members > 0) return false;
+  for (const compute::PgProgress& pg : progress.pgs) {
+    if (!pg.membership.changes.empty() || !pg.is_in_effect) return false;
   }
-  return true;
+  return std::ranges::all_of(HealthyMembers(), [&](const MemberAt& at) {
+    const compute::PgProgress& pg = progress.pgs[at.pg.value()];
+    const compute::MemberProgress& member = pg.members[at.slot];
+    return member.state == compute::MemberState::kStreaming && member.scl == pg.last_lsn;
+  });
 }
 
 bool Day::IsVolumeWhole() const {
   if (!AreMembersWhole()) return false;
-  for (const NodeNo node : HealthyNodes()) {
+  std::set<NodeNo> nodes;
+  for (const MemberAt& member : HealthyMembers()) nodes.insert(member.node);
+  for (const NodeNo node : nodes) {
     for (const protocol::SegmentStatus& status : nodes_[node]->Statuses()) {
       if (status.is_damaged || checks_.facts().index.IsInjured(node, status.segment.pg) ||
           nodes_[node]->disk().HasDamagedPage(status.segment)) {
@@ -185,13 +273,20 @@ void Day::CheckQuiet() {
   ComputeHost* host = OpenHost();
   const auto noise = [&] {
     uint64_t sum = host->writer()->counters().heartbeats;
-    for (const NodeNo node : HealthyNodes()) sum += nodes_[node]->gossip_requests();
+    for (const auto& node : nodes_) sum += node->is_up() ? node->gossip_requests() : 0;
     return sum;
   };
   const uint64_t before = noise();
+  std::string before_of_each;
+  for (const auto& node : nodes_)
+    before_of_each += Text(" ", node->is_up() ? node->gossip_requests() : 0);
   RunUntil(absl::Seconds(2), [] { return false; });
   if (noise() != before) {
-    sim_.Violate("I16", noise() - before, " heartbeats and gossip requests in two idle seconds");
+    std::string who;
+    for (const auto& node : nodes_) who += Text(" ", node->is_up() ? node->gossip_requests() : 0);
+    sim_.Violate("I16", noise() - before, " heartbeats and gossip requests in two idle seconds; ",
+                 host->writer()->counters().heartbeats, " heartbeats, gossip", who, "; at first ",
+                 before_of_each);
   }
 }
 
@@ -201,24 +296,26 @@ void Day::CheckCopies() {
   if (sim_.loop.is_stopped()) return;
   Facts& facts = checks_.facts();
   const Lsn vdl = OpenHost()->writer()->vdl();
+  const std::vector<MemberAt> members = HealthyMembers();
   std::map<PgId, Lsn> last;
   for (const auto& [lsn, record] : facts.history.records()) {
     if (lsn > vdl || facts.history.IsAnnulled(lsn, record.epoch)) continue;
     const PgId pg = plan_.geometry.PgOf(record.page);
     last[pg] = lsn;
-    for (const NodeNo node : HealthyNodes()) {
-      const auto& records = facts.index.At(node, pg).records;
+    for (const MemberAt& member : members) {
+      if (member.pg != pg) continue;
+      const auto& records = facts.index.At(member.node, pg).records;
       const auto held = records.find(lsn);
       if (held != records.end() && !held->second.is_injured) continue;
-      if (lsn <= facts.index.At(node, pg).log_start()) continue;  // its pages hold it
-      sim_.Violate("I15", "LSN ", lsn, " of pg ", pg, " is not on node ", node, "'s disk");
+      if (lsn <= facts.index.At(member.node, pg).log_start()) continue;  // its pages hold it
+      sim_.Violate("I15", "LSN ", lsn, " of pg ", pg, " is not on node ", member.node, "'s disk");
     }
   }
-  for (const NodeNo node : HealthyNodes()) {
-    for (const protocol::SegmentStatus& status : nodes_[node]->Statuses()) {
-      if (status.scl == last[status.segment.pg]) continue;
-      sim_.Violate("I15", "node ", node, " pg ", status.segment.pg, " has SCL ", status.scl,
-                   ", the last LSN is ", last[status.segment.pg]);
+  for (const MemberAt& member : members) {
+    for (const protocol::SegmentStatus& status : nodes_[member.node]->Statuses()) {
+      if (status.segment.pg != member.pg || status.scl == last[member.pg]) continue;
+      sim_.Violate("I15", "node ", member.node, " pg ", member.pg, " has SCL ", status.scl,
+                   ", the last LSN is ", last[member.pg]);
     }
   }
 }
@@ -226,29 +323,29 @@ void Day::CheckCopies() {
 // Every page of every member, read at VDL.
 void Day::CheckPages() {
   if (sim_.loop.is_stopped()) return;
-  for (const NodeNo node : HealthyNodes()) checks_.collections().CheckPagesAtRest(node);
+  for (NodeNo node = 0; node < static_cast<NodeNo>(nodes_.size()); ++node) {
+    checks_.collections().CheckPagesAtRest(node);
+  }
   ComputeHost* host = OpenHost();
   compute::Writer& writer = *host->writer();
   const Lsn vdl = writer.vdl();
-  for (const NodeNo node : HealthyNodes()) {
-    for (uint32_t pg = 0; pg < plan_.geometry.pg_count; ++pg) {
-      protocol::ReadPagesRequest request{.segment = {host->recovered().descriptor.volume, PgId(pg)},
-                                         .epoch = host->epoch(),
-                                         .read_point = vdl,
-                                         .pg_lsn = (*writer.DurableTails())[pg]};
-      for (uint64_t i = 0; i < plan_.geometry.pages_per_pg; ++i) {
-        request.pages.push_back(PageNo(pg * plan_.geometry.pages_per_pg + i));
-      }
-      nodes_[node]->ReadPages(request, [this, host, request, node](const auto& reply) {
-        if (!reply.ok()) {
-          return sim_.Violate("I7", "node ", node, ": ", View(reply.status().message()));
-        }
-        for (size_t i = 0; i < request.pages.size(); ++i) {
-          sim_.observer->PageRead(0, host->epoch(), request.pages[i], request.read_point,
-                                  reply->pages[i]);
-        }
-      });
+  for (const auto& [pg, slot, node] : HealthyMembers()) {
+    protocol::ReadPagesRequest request{.segment = {host->recovered().descriptor.volume, pg},
+                                       .epoch = host->epoch(),
+                                       .read_point = vdl,
+                                       .pg_lsn = (*writer.DurableTails())[pg.value()]};
+    for (uint64_t i = 0; i < plan_.geometry.pages_per_pg; ++i) {
+      request.pages.push_back(PageNo(pg.value() * plan_.geometry.pages_per_pg + i));
     }
+    nodes_[node]->ReadPages(request, [this, host, request, node = node](const auto& reply) {
+      if (!reply.ok()) {
+        return sim_.Violate("I7", "node ", node, ": ", View(reply.status().message()));
+      }
+      for (size_t i = 0; i < request.pages.size(); ++i) {
+        sim_.observer->PageRead(0, host->epoch(), request.pages[i], request.read_point,
+                                reply->pages[i]);
+      }
+    });
   }
   RunUntil(absl::Milliseconds(100), [] { return false; });
 }
