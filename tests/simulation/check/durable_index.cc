@@ -195,6 +195,8 @@ void DurableIndex::DiskLost(NodeNo node) {
     copy.records.clear();
     copy.state.reset();
     copy.is_wiped = true;
+    // What it promised of a group that was not there yet binds nobody later either.
+    if (!IsPartOfVolume(key.second)) copy.sealed = VolumeEpoch();
     ++copy.injuries;
   }
   std::erase_if(positions_, [node](const auto& entry) { return std::get<0>(entry.first) == node; });
