@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")"
 
 export COMPOSE_PROJECT_NAME="sextanttest$$" SEXTANT_PORT=0 SEXTANT_METRICS_PORT=0 \
-  SEXTANT_READER_1_PORT=0 SEXTANT_READER_2_PORT=0
+  SEXTANT_READER_1_PORT=0 SEXTANT_READER_2_PORT=0 SEXTANT_SOURCE_PORT=0
 if docker compose version >/dev/null 2>&1; then compose=(docker compose); else compose=(docker-compose); fi
 compose() { "${compose[@]}" -f docker-compose.yml "$@"; }
 
@@ -17,7 +17,7 @@ clean_up() {
     compose ps || true
     compose logs --tail 20 || true
   fi
-  compose down -v --timeout 5 >/dev/null 2>&1 || true
+  compose --profile binlog down -v --timeout 5 >/dev/null 2>&1 || true
   rm -f "$load_log"
   ((code == 0)) && echo "compose-test: passed" || echo "compose-test: FAILED" >&2
   exit "$code"
@@ -101,3 +101,27 @@ compose stop --timeout 15 >/dev/null 2>&1
 compose start >/dev/null 2>&1
 wait_healthy 9
 expect "rows" "1,2,3,4,5" "$(sql 'SELECT group_concat(id) FROM (SELECT id FROM t ORDER BY id)' | last | tr -d '"')"
+
+say "the traditional path: a source is killed, a replica takes over, the source returns as a replica"
+compose down -v --timeout 5 >/dev/null 2>&1
+binlog() { compose --profile binlog "$@"; }
+on() { binlog exec -T "$1" sextant sql --endpoints "$1:7200" --node "$1" --mode csv -e "$2"; }
+binlog up -d --no-build source replica-1 replica-2 2>&1 | tail -n 1
+wait_healthy 3
+on source "CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1)"
+binlog kill source >/dev/null 2>&1
+# The one that holds less refuses.
+new=replica-1
+binlog exec -T replica-1 sextant promote replica-1 --endpoints replica-1:7200 || {
+  new=replica-2
+  binlog exec -T replica-2 sextant promote replica-2 --endpoints replica-2:7200
+}
+on "$new" "INSERT INTO t VALUES (2)"
+binlog start source >/dev/null 2>&1
+wait_healthy 3
+deadline=$((SECONDS + 60))
+until [[ "$(on source 'SELECT group_concat(id) FROM t' 2>/dev/null | last | tr -d '"')" == "1,2" ]]; do
+  ((SECONDS < deadline)) || { echo "compose-test: the old source does not follow" >&2; exit 1; }
+  sleep 0.5
+done
+echo "the old source follows $new"

@@ -60,4 +60,20 @@ absl::StatusOr<std::string> Promote(const std::string& endpoint, absl::Duration 
   return response.role();
 }
 
+std::optional<size_t> MostAdvanced(const std::vector<absl::StatusOr<v1::ComputeStatus>>& answers) {
+  std::optional<size_t> best;
+  const auto holds = [&](size_t i) {
+    const v1::ComputeStatus& status = *answers[i];
+    // Transactions of a later tenure outweigh any number of an earlier one.
+    return status.role() == "binlog-replica" ? std::make_pair(status.epoch(), status.vcl())
+                                             : std::make_pair(uint64_t{0}, status.reader().published());
+  };
+  for (size_t i = 0; i < answers.size(); ++i) {
+    if (!answers[i].ok()) continue;
+    if (answers[i]->role() != "reader" && answers[i]->role() != "binlog-replica") continue;
+    if (!best.has_value() || holds(i) > holds(*best)) best = i;
+  }
+  return best;
+}
+
 }  // namespace sextant::cli

@@ -97,6 +97,17 @@ ClusterState NewClusterState(const ClusterSettings& settings, const std::vector<
     node.metrics = Text("127.0.0.1:", ports[next_port++]);
     state.nodes.push_back(std::move(node));
   };
+  const auto add_readers = [&](const char* prefix, uint32_t count) {
+    for (uint32_t i = 1; i <= count; ++i) {
+      add(Text(prefix, i), "");
+      state.nodes.back().is_reader = true;
+    }
+  };
+  if (settings.is_binlog()) {
+    add(kSourceName, "");
+    add_readers("replica-", settings.replicas);
+    return state;
+  }
   for (const char* zone : {"az1", "az2", "az3"}) {
     for (const char* suffix : {"-a", "-b"}) add(Text(zone, suffix), zone);
   }
@@ -105,10 +116,7 @@ ClusterState NewClusterState(const ClusterSettings& settings, const std::vector<
     state.nodes.back().is_spare = true;
   }
   add(kWriterName, "");
-  for (uint32_t i = 1; i <= settings.readers; ++i) {
-    add(Text("reader-", i), "");
-    state.nodes.back().is_reader = true;
-  }
+  add_readers("reader-", settings.readers);
   return state;
 }
 
@@ -121,6 +129,9 @@ std::string StateToJson(const ClusterState& state) {
                      {"protection_groups", state.settings.protection_groups},
                      {"spares", state.settings.spares},
                      {"readers", state.settings.readers},
+                     {"mode", state.settings.mode},
+                     {"replicas", state.settings.replicas},
+                     {"semi_sync_acks", state.settings.semi_sync_acks},
                      {"is_volume_created", state.is_volume_created},
                      {"nodes", std::move(nodes)}};
   return json.dump(2) + "\n";
@@ -139,6 +150,9 @@ absl::StatusOr<ClusterState> StateFromJson(const std::string& text) {
     state.settings.protection_groups = json.at("protection_groups").get<uint32_t>();
     state.settings.spares = json.value("spares", 0u);
     state.settings.readers = json.value("readers", 0u);
+    state.settings.mode = json.value("mode", state.settings.mode);
+    state.settings.replicas = json.value("replicas", state.settings.replicas);
+    state.settings.semi_sync_acks = json.value("semi_sync_acks", 0u);
     state.is_volume_created = json.at("is_volume_created").get<bool>();
     for (const Json& node : json.at("nodes")) state.nodes.push_back(NodeFromJson(node));
     const auto is_writer = [](const NodeState& node) { return node.is_writer(); };

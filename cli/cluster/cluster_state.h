@@ -19,6 +19,7 @@
 namespace sextant::cli {
 
 inline constexpr char kWriterName[] = "writer";
+inline constexpr char kSourceName[] = "source";  // of the traditional path
 
 struct NodeState {
   std::string name;        // "az1-a", "writer", "reader-1"
@@ -27,7 +28,7 @@ struct NodeState {
   std::string metrics;     // HTTP
   ProcessId process;       // last one started
   bool is_spare = false;   // a storage node that the volume is not founded on
-  bool is_reader = false;  // made to read; which node writes now is for the nodes to say
+  bool is_reader = false;  // made to read, or a replica; who writes now is for the nodes to say
   bool is_compute() const { return zone.empty(); }
   bool is_writer() const { return is_compute() && !is_reader; }  // made to write
 };
@@ -39,6 +40,11 @@ struct ClusterSettings {
   uint32_t protection_groups = 1;
   uint32_t spares = 0;   // storage nodes beyond the six, one a zone
   uint32_t readers = 0;  // compute nodes beyond the writer
+  // "log", or "binlog": the traditional path, with a source and replicas and nothing else.
+  std::string mode = "log";
+  uint32_t replicas = 2;
+  uint32_t semi_sync_acks = 0;  // 0: asynchronous
+  bool is_binlog() const { return mode == "binlog"; }
   bool operator==(const ClusterSettings&) const = default;
 };
 
@@ -53,11 +59,12 @@ struct ClusterState {
   std::vector<std::string> ComputeAddresses() const;
 };
 
-// The six storage nodes in three zones, the spares, the writer and the readers, on these ports (two
-// a node), none started.
+// The six storage nodes in three zones, the spares, the writer and the readers; or the source and
+// its replicas; on these ports (two a node), none started.
 ClusterState NewClusterState(const ClusterSettings& settings, const std::vector<uint16_t>& ports);
 inline constexpr int kPortsPerCluster = 14;  // without spares and readers
 inline int PortsFor(const ClusterSettings& settings) {
+  if (settings.is_binlog()) return 2 * static_cast<int>(1 + settings.replicas);
   return kPortsPerCluster + 2 * static_cast<int>(settings.spares + settings.readers);
 }
 

@@ -59,10 +59,16 @@ std::vector<std::string> NodeCommand(const Binaries& binaries, const std::string
     command.insert(command.end(), changes.flags.begin(), changes.flags.end());
     return command;
   }
-  flag("--role", node.is_reader ? "reader" : "writer");
+  if (state.settings.is_binlog()) {
+    flag("--role", node.is_reader ? "binlog-replica" : "binlog-source");
+    flag("--data-dir", DataPath(dir, node.name));
+    flag("--semi-sync-acks", std::to_string(state.settings.semi_sync_acks));
+  } else {
+    flag("--role", node.is_reader ? "reader" : "writer");
+  }
   for (const NodeState& other : state.nodes) {
     if (other.is_compute()) {
-      if (state.settings.readers > 0) {
+      if (state.settings.readers > 0 || state.settings.is_binlog()) {
         flag("--compute-node",
              Text(other.name, "=", other.name == node.name ? other.listen : address_of(other)));
       }
@@ -71,7 +77,7 @@ std::vector<std::string> NodeCommand(const Binaries& binaries, const std::string
     flag(other.is_spare ? "--spare-node" : "--storage-node",
          Text(other.name, "@", other.zone, "=", address_of(other)));
   }
-  if (!state.is_volume_created && !node.is_reader) {
+  if (!state.is_volume_created && node.is_writer() && !state.settings.is_binlog()) {
     command.push_back("--create-volume");
     flag("--page-size", std::to_string(state.settings.page_bytes));
     flag("--segment-size", std::to_string(state.settings.segment_bytes));

@@ -52,6 +52,12 @@ absl::Status CheckSettings(const ClusterSettings& has, const RequestedSettings& 
         Text("the cluster in ", dir, " was made with ", flag, " ", is, ", not ", uint64_t{*wanted},
              ": leave the flag out, or name another folder with --dir"));
   };
+  if (wants.mode.has_value() && *wants.mode != has.mode) {
+    return absl::InvalidArgumentError(Text("the cluster in ", dir, " was made with --mode ",
+                                           has.mode, ": name another folder with --dir"));
+  }
+  RETURN_IF_ERROR(check("--replicas", has.replicas, wants.replicas));
+  RETURN_IF_ERROR(check("--semi-sync-acks", has.semi_sync_acks, wants.semi_sync_acks));
   RETURN_IF_ERROR(check("--segment-size", has.segment_bytes, wants.segment_bytes));
   RETURN_IF_ERROR(check("--page-size", has.page_bytes, wants.page_bytes));
   RETURN_IF_ERROR(check("--spares", has.spares, wants.spares));
@@ -66,6 +72,13 @@ absl::StatusOr<ClusterState> CreateState(const std::string& dir,
   settings.page_bytes = requested.page_bytes.value_or(settings.page_bytes);
   settings.spares = requested.spares.value_or(settings.spares);
   settings.readers = requested.readers.value_or(settings.readers);
+  settings.mode = requested.mode.value_or(settings.mode);
+  settings.replicas = requested.replicas.value_or(settings.replicas);
+  settings.semi_sync_acks = requested.semi_sync_acks.value_or(settings.semi_sync_acks);
+  if (settings.semi_sync_acks > settings.replicas) {
+    return absl::InvalidArgumentError(Text("--semi-sync-acks ", settings.semi_sync_acks, " of ",
+                                           settings.replicas, " replicas: no commit would end"));
+  }
   settings.protection_groups = requested.protection_groups.value_or(settings.protection_groups);
   RETURN_IF_ERROR(volume::ValidateGeometry(settings.page_bytes, settings.segment_bytes,
                                            settings.protection_groups));

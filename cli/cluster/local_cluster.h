@@ -25,6 +25,9 @@ struct RequestedSettings {
   std::optional<uint32_t> protection_groups;
   std::optional<uint32_t> spares;
   std::optional<uint32_t> readers;
+  std::optional<std::string> mode;
+  std::optional<uint32_t> replicas;
+  std::optional<uint32_t> semi_sync_acks;
 };
 
 // What became of one node.

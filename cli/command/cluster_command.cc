@@ -139,7 +139,7 @@ void PrintUp(const GlobalOptions& options, const LocalCluster& cluster, bool is_
               << "\n";
     return;
   }
-  std::cout << "cluster is up in " << cluster.dir() << "; the writer "
+  std::cout << "cluster is up in " << cluster.dir() << "; the " << writer.name << " "
             << (is_serving ? "serves at " : "was started at ") << writer.listen << "\n";
   for (const NodeState& node : cluster.state().nodes) {
     if (node.is_reader) std::cout << node.name << " at " << node.listen << "\n";
@@ -230,6 +230,17 @@ void AddUp(CLI::App* noun, Cli* cli, ClusterFlags* flags) {
   verb->add_option("--readers", flags->settings.readers,
                    "Adds so many compute nodes that read, reader-1 and so on (new clusters only) "
                    "[0].")
+      ->check(CLI::Range(0, 15));
+  verb->add_option("--mode", flags->settings.mode,
+                   "Replicates by the log (storage nodes), or by the traditional path's binlog (a "
+                   "source and replicas; new clusters only) [log].")
+      ->check(CLI::IsMember({"log", "binlog"}));
+  verb->add_option("--replicas", flags->settings.replicas,
+                   "Makes so many replicas, replica-1 and so on (--mode binlog) [2].")
+      ->check(CLI::Range(0, 15));
+  verb->add_option("--semi-sync-acks", flags->settings.semi_sync_acks,
+                   "Answers a commit when so many replicas have synced it; 0: at once (--mode "
+                   "binlog) [0].")
       ->check(CLI::Range(0, 15));
   const auto set_page = [flags](const std::string& text) {
     const absl::StatusOr<uint64_t> bytes = ParseByteSize(text);

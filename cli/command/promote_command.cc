@@ -44,9 +44,22 @@ absl::Status WaitUntilOpen(const std::string& address, const std::string& role,
                                      "): `sextant cluster status` shows it"));
 }
 
+// Of those that do not lead, the one that shows most.
+absl::StatusOr<std::string> AddressOfTheBest(const GlobalOptions& options) {
+  ASSIGN_OR_RETURN(std::vector<ComputeNodeAnswer> nodes,
+                   AskAllComputeNodes(options, /*learns=*/true));
+  std::vector<absl::StatusOr<v1::ComputeStatus>> answers;
+  for (ComputeNodeAnswer& node : nodes) answers.push_back(std::move(node.status));
+  const std::optional<size_t> best = MostAdvanced(answers);
+  if (best.has_value()) return nodes[*best].address;
+  return absl::UnavailableError("no reader or replica answers: there is none to promote");
+}
+
 int RunPromote(const GlobalOptions& options, const PromoteFlags& flags) {
-  const absl::StatusOr<std::string> address = AddressOfNode(options, flags.node);
+  const absl::StatusOr<std::string> address =
+      flags.node.empty() ? AddressOfTheBest(options) : AddressOfNode(options, flags.node);
   if (!address.ok()) return Fail(address.status());
+  const std::string name = flags.node.empty() ? "the node" : flags.node;
   const absl::Time begin = absl::Now();
   const absl::StatusOr<std::string> role = Promote(*address, kCallTimeout);
   absl::Status status = role.status();
@@ -64,7 +77,7 @@ int RunPromote(const GlobalOptions& options, const PromoteFlags& flags) {
                      .dump(2)
               << "\n";
   } else {
-    std::cout << flags.node << (flags.no_wait ? " becomes the " : " is the ") << *role << ", at "
+    std::cout << name << (flags.no_wait ? " becomes the " : " is the ") << *role << ", at "
               << *address << (flags.no_wait ? "" : absl::StrFormat(", after %.0f ms", ms)) << "\n";
   }
   return kExitOk;
@@ -76,9 +89,12 @@ void AddPromoteCommand(CLI::App* app, Cli* cli) {
   static PromoteFlags flags;  // lives as long as the callback that reads it
   CLI::App* verb = app->add_subcommand(
       "promote",
-      "Makes a compute node lead: a reader becomes the writer, and the old writer is fenced.");
+      "Makes a compute node lead: a reader becomes the writer, and the old writer is fenced; or a "
+      "binlog replica becomes the source.");
   AddGlobalOptions(verb, &cli->options, Reach::kAnyCluster);
-  verb->add_option("node", flags.node, "Promotes the compute node of this name.")->required();
+  verb->add_option("node", flags.node,
+                   "Promotes the compute node of this name [of those that follow, the one that has "
+                   "most].");
   verb->add_flag("--no-wait", flags.no_wait, "Does not wait until it serves.");
   verb->add_option("--timeout-ms", flags.timeout_ms, "Waits at most so long.")
       ->check(CLI::PositiveNumber)

@@ -158,6 +158,11 @@ std::string DrawZones(const ClusterPicture& picture, const DrawStyle& style) {
 }
 
 std::string DrawVolume(const ClusterPicture& picture, const DrawStyle& style) {
+  if (picture.binlog) {
+    const BinlogPicture& binlog = *picture.binlog;
+    return Text("binlog   tenure ", binlog.tenure, "  transactions ", binlog.head, "  synced ",
+                binlog.synced, "  answered ", binlog.answered, "\n");
+  }
   if (!picture.volume) return "volume   none that a node who answers knows of\n";
   const VolumePicture& volume = *picture.volume;
   std::string text =
@@ -219,11 +224,15 @@ std::string DrawReaders(const ClusterPicture& picture, const DrawStyle& style) {
     text += absl::StrFormat("%-8s ", reader.name.empty() ? "reader" : reader.name.c_str());
     text += Painted(state, ToneOfState(state), style.color) + "  " + reader.address;
     if (reader.pid != 0) text += Text("  pid ", reader.pid);
-    if (reader.published != 0) text += Text("  VDL ", reader.published);
+    if (reader.published != 0) {
+      text += Text(picture.binlog ? "  applied " : "  VDL ", reader.published);
+    }
     if (reader.answers && reader.role == "writer") {
       text += Text("  writer of epoch ", reader.epoch);  // and does not know yet that it is over
     } else if (reader.lag_p50_ms && reader.lag_p99_ms) {
       text += absl::StrFormat("  lag %.1f ms, p99 %.1f ms", *reader.lag_p50_ms, *reader.lag_p99_ms);
+    } else if (reader.lag_ms) {
+      text += absl::StrFormat("  lag %.1f ms", *reader.lag_ms);
     } else if (reader.answers) {
       text += reader.is_connected ? "  no commits lately" : "  lag unknown";
     }

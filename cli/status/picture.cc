@@ -132,6 +132,10 @@ void AddCompute(const v1::ComputeStatus& status, ClusterPicture* picture) {
   writer.waits = status.waits();
   writer.unacked_bytes = status.unacked_bytes();
   writer.recovery_seconds = status.recovery_seconds();
+  if (status.role().rfind("binlog-", 0) == 0) {
+    picture->binlog = BinlogPicture{status.epoch(), status.head(), status.vcl(), status.vdl()};
+    return;
+  }
   if (status.phase() != "open" && status.pgs().empty()) return;  // it does not know the volume yet
   if (!picture->volume) picture->volume.emplace();
   VolumePicture& volume = *picture->volume;
@@ -178,6 +182,7 @@ ReaderPicture MakeReader(const ComputeNodeAnswer& answer) {
   reader.is_connected = status.reader().is_connected();
   reader.published = status.reader().published();
   reader.jumps = status.reader().jumps();
+  if (status.reader().has_lag_ms()) reader.lag_ms = status.reader().lag_ms();
   if (status.reader().has_lag_p50_ms()) reader.lag_p50_ms = status.reader().lag_p50_ms();
   if (status.reader().has_lag_p99_ms()) reader.lag_p99_ms = status.reader().lag_p99_ms();
   if (status.reader().has_lag_max_ms()) reader.lag_max_ms = status.reader().lag_max_ms();
@@ -248,6 +253,7 @@ Json ReaderJson(const ReaderPicture& reader) {
           {"epoch", reader.epoch},
           {"connected", reader.is_connected},
           {"published", reader.published},
+          {"lag_ms", known(reader.lag_ms)},
           {"lag_p50_ms", known(reader.lag_p50_ms)},
           {"lag_p99_ms", known(reader.lag_p99_ms)},
           {"lag_max_ms", known(reader.lag_max_ms)},
@@ -369,6 +375,12 @@ ClusterPicture MakePicture(const std::optional<ClusterState>& state,
 std::string PictureToJson(const ClusterPicture& picture, bool indent) {
   Json json;
   json["volume"] = picture.volume ? VolumeJson(*picture.volume) : Json(nullptr);
+  if (picture.binlog) {
+    json["binlog"] = {{"tenure", picture.binlog->tenure},
+                      {"head", picture.binlog->head},
+                      {"synced", picture.binlog->synced},
+                      {"answered", picture.binlog->answered}};
+  }
   json["writer"] = WriterJson(picture.writer);
   json["streaming_members"] =
       picture.streaming_members < 0 ? Json(nullptr) : Json(picture.streaming_members);

@@ -72,8 +72,15 @@ struct ReaderPicture {
   bool is_connected = false;  // to the writer's redo
   uint64_t published = 0;     // the VDL that it shows
   // Commit to visible, of the last while; empty: unknown, for it is cut off or nothing was written.
+  std::optional<double> lag_ms;  // of the last one
   std::optional<double> lag_p50_ms, lag_p99_ms, lag_max_ms;
   uint64_t jumps = 0;
+};
+
+// The traditional path, as its source has it: numbers of transactions.
+struct BinlogPicture {
+  uint64_t tenure = 0;
+  uint64_t head = 0, synced = 0, answered = 0;
 };
 
 struct VolumePicture {
@@ -99,6 +106,7 @@ struct ChangePicture {
 
 struct ClusterPicture {
   std::vector<ChangePicture> changes;
+  std::optional<BinlogPicture> binlog;  // instead of a volume
   std::optional<VolumePicture> volume;  // empty: nobody who answers knows of one
   std::vector<NodePicture> nodes;       // storage nodes, by zone and name
   WriterPicture writer;
