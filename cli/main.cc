@@ -39,6 +39,7 @@ int Main(int argc, char** argv) {
   AddBenchCommands(&app, &cli);
   AddFaultCommands(&app, &cli);
   AddBinlogCommands(&app, &cli);
+  AddCompareCommand(&app, &cli);
   AddPromoteCommand(&app, &cli);
   AddPingCommand(&app, &cli);
   AddSqlCommand(&app, &cli);

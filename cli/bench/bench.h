@@ -23,6 +23,7 @@ struct BenchOptions {
   uint64_t rows = 10000;     // sql: rows of the table
   bool is_read = false;      // sql: reads single rows instead of writing them
   uint32_t timeout_ms = 10000;
+  std::function<void(bool begins)> on_measuring;  // may be empty; at both ends of what is measured
   uint64_t seed = 0;  // 0: drawn anew, since the same edits again would change nothing
 };
 

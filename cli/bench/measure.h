@@ -38,11 +38,13 @@ absl::Status Measure(Generator* generator, const BenchProgress& progress, BenchR
   const BenchOptions& options = report->options;
   if (WatchFor(*generator, options.warmup_seconds, "warm-up", progress)) {
     auto before = AskComputeNodes({options.endpoint})[0];
+    if (options.on_measuring) options.on_measuring(true);
     const auto start = Clock::now();
     generator->SetMeasuring(true);
     WatchFor(*generator, options.seconds, "measuring", progress);
     generator->SetMeasuring(false);
     report->seconds = std::chrono::duration<double>(Clock::now() - start).count();
+    if (options.on_measuring) options.on_measuring(false);
     auto after = AskComputeNodes({options.endpoint})[0];
     report->has_counters = before.ok() && after.ok();
     if (report->has_counters) {

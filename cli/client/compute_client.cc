@@ -65,8 +65,9 @@ std::optional<size_t> MostAdvanced(const std::vector<absl::StatusOr<v1::ComputeS
   const auto holds = [&](size_t i) {
     const v1::ComputeStatus& status = *answers[i];
     // Transactions of a later tenure outweigh any number of an earlier one.
-    return status.role() == "binlog-replica" ? std::make_pair(status.epoch(), status.vcl())
-                                             : std::make_pair(uint64_t{0}, status.reader().published());
+    return status.role() == "binlog-replica"
+               ? std::make_pair(status.epoch(), status.vcl())
+               : std::make_pair(uint64_t{0}, status.reader().published());
   };
   for (size_t i = 0; i < answers.size(); ++i) {
     if (!answers[i].ok()) continue;

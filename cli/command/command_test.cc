@@ -123,6 +123,42 @@ TEST_F(ClusterCommandTest, ALifeOfACluster) {
   EXPECT_EQ(Run("sql", "-e 'select sum(a) from t'").text, "6\n");
 }
 
+TEST_F(ClusterCommandTest, ALifeOfTheTraditionalPath) {
+  EXPECT_EQ(Run("cluster up", "--mode binlog --replicas 1 --semi-sync-acks 2").exit_code,
+            kExitUsage);
+  EXPECT_EQ(Json("cluster up", "--mode binlog --semi-sync-acks 1")["nodes"].size(), 3u);
+  EXPECT_EQ(Run("sql", "-e 'create table t(a); insert into t values(1)'").exit_code, kExitOk);
+  EXPECT_EQ(Json("cluster status")["writer"]["name"], "source");
+  EXPECT_EQ(Json("cluster status")["readers"].size(), 2u);
+  EXPECT_THAT(Run("binlog dump").text, HasSubstr("TABLE t(a)"));
+
+  EXPECT_EQ(Run("cluster kill", "source").exit_code, kExitOk);
+  EXPECT_EQ(Json("promote")["role"], "binlog-source");
+  EXPECT_EQ(Run("sql", "-e 'insert into t values(2)'").exit_code, kExitOk);
+  EXPECT_EQ(Run("cluster start", "source").exit_code, kExitOk);
+  EXPECT_EQ(Run("sql", "-e 'select sum(a) from t'").text, "3\n");
+  const nlohmann::json status = Json("cluster status");
+  EXPECT_NE(status["writer"]["name"], "source");
+  EXPECT_EQ(status["binlog"]["tenure"], 2);
+}
+
+TEST_F(ClusterCommandTest, TheTwoPathsAreCompared) {
+  const nlohmann::json report =
+      Json("compare", Text("--clients 2 --seconds 0.5 --warmup 0.1 --rows 100 --failures 1 ",
+                           "--json-file ", root_, "/compare.json"));
+  EXPECT_EQ(Run("compare", "--followers 1").exit_code, kExitUsage);
+  ASSERT_EQ(report["paths"].size(), 3u);
+  for (const auto& path : report["paths"]) {
+    EXPECT_GT(path["commits"], 0) << path;
+    EXPECT_GT(path["network_bytes_per_commit"], 0) << path;
+    EXPECT_GT(path["disk_bytes_per_commit"], 0) << path;
+    EXPECT_EQ(path["restart_ms"].size(), 1u) << path;
+    EXPECT_EQ(path["failover_ms"].size(), 1u) << path;
+    if (path["path"] != "async") EXPECT_EQ(path["lost_at_failover"], 0) << path;
+  }
+  EXPECT_TRUE(fs::exists(root_ + "/compare.json"));
+}
+
 TEST_F(ClusterCommandTest, BenchmarksReportWhatTheyMeasured) {
   Json("cluster up", "--segment-size 64MiB");
   for (const char* bench : {"bench log", "bench sql"}) {

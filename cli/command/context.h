@@ -44,6 +44,7 @@ void AddVolumeCommands(CLI::App* app, Cli* cli);
 void AddSegmentCommands(CLI::App* app, Cli* cli);
 void AddFaultCommands(CLI::App* app, Cli* cli);
 void AddBinlogCommands(CLI::App* app, Cli* cli);
+void AddCompareCommand(CLI::App* app, Cli* cli);
 void AddPingCommand(CLI::App* app, Cli* cli);
 void AddPromoteCommand(CLI::App* app, Cli* cli);
 void AddMiscCommands(CLI::App* app, Cli* cli);  // version, completion

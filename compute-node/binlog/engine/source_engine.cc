@@ -103,6 +103,11 @@ void SourceEngine::WhenDurable(Lsn lsn, absl::Duration timeout, DurableCallback 
     std::lock_guard lock(mutex_);
     if (machine_.durable().value() < lsn.value()) {
       status = is_stopping_ ? Stopped() : failed_;
+      if (status.ok() && lsn.value() > machine_.appended().value()) {
+        status = absl::DataLossError(
+            Text("transaction ", lsn.value(), ", which this session has seen, is not in the ",
+                 "source's history: it was lost when the source changed; begin a new session"));
+      }
       if (status.ok()) {
         waits_.Add(lsn, rpc::SteadyNow() + timeout, std::move(done));
         return;
