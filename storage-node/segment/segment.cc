@@ -36,12 +36,11 @@ std::string Segment::Name() const {
 
 void Segment::Restore(LogPosition position, const absl::StatusOr<log::BatchView>& batch) {
   SEXTANT_CHECK(position > last_restored_) << position << " after " << last_restored_;
-  if (position != last_restored_.Next()) is_log_damaged_ = true;  // some are missing in between
+  MissPositions(last_restored_.Next(), LogPosition(position.value() - 1));
   last_restored_ = position;
   if (!batch.ok() || batch->header.volume != state_.segment.volume ||
       batch->header.pg != state_.segment.pg) {
-    is_log_damaged_ = true;
-    return;
+    return MissPositions(position, position);
   }
   PendingBatch stored{.position = position, .header = batch->header};
   for (const log::BatchView::Entry& entry : batch->entries) {
@@ -54,13 +53,14 @@ void Segment::Restore(LogPosition position, const absl::StatusOr<log::BatchView>
 void Segment::FinishRestore(const std::optional<LogHighWater>& high_water) {
   const LogHighWater mark = high_water.value_or(LogHighWater{.segment = state_.segment});
   // The mark and the log are written together: any difference is damage.
-  if (mark.last_position != last_restored_) is_log_damaged_ = true;
+  MissPositions(last_restored_.Next(), mark.last_position);
+  const LogPosition last = std::max(last_restored_, state_.healed.last());
   // Without it nothing says how much there was: such a log is damaged for good.
-  const bool is_mark_lost = mark.last_position < last_restored_;
+  const bool is_mark_lost = mark.last_position < last;
   highest_stored_ = is_mark_lost ? PageIndex::kMaxLsn : mark.scl;
   if (highest_stored_ == PageIndex::kMaxLsn) is_log_damaged_ = true;
   if (is_log_damaged_) damaged_through_ = highest_stored_;
-  pending_ = PendingWrites(std::max(mark.last_position, last_restored_));
+  pending_ = PendingWrites(std::max(mark.last_position, last));
 }
 
 // --- appending
@@ -272,7 +272,8 @@ void Segment::HandOut(SegmentOutput* out) {
                                        .last_position = pending_.last_position(),
                                        .scl = highest_stored_});
   }
-  if (is_promise_unwritten_) {
+  const bool is_healing = IsHealingUnwritten();
+  if (is_promise_unwritten_ || is_healing) {
     // If a write is handed out that moves the log start, it comes first; the refusal of that one
     // refuses this one too.
     write.state = pending_.newest_state().value_or(state_);
@@ -281,6 +282,10 @@ void Segment::HandOut(SegmentOutput* out) {
     write.state->truncations = fence_.truncations();
     write.state->descriptor = view_.descriptor();
     write.state->membership = view_.membership();
+    if (is_healing) {
+      write.state->healed.Add(holes_);
+      write.state->healed.DropBefore(write.state->first_position);
+    }
     out->persist.states.push_back(*write.state);
     is_promise_unwritten_ = false;
   }
@@ -330,6 +335,7 @@ void Segment::ApplyState(SegmentState state) {
     pages_.Remove(log_.Truncate(truncation));
   }
   state_ = std::move(state);
+  ForgetHealed();
 }
 
 void Segment::PersistRefused(PersistTicket ticket, const absl::Status& why) {
@@ -344,7 +350,7 @@ void Segment::PersistRefused(PersistTicket ticket, const absl::Status& why) {
       log_start_due_.reset();
       log_start_replies_.push_back({*write.log_start_from, refusal});
     } else if (write.state.has_value()) {
-      is_promise_unwritten_ = true;
+      is_promise_unwritten_ = !IsPromiseDurable();
     }
   }
 }

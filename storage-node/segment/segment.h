@@ -229,7 +229,10 @@ class Segment {
   absl::StatusOr<Lsn> LastRecordToRead(const protocol::ReadPagesRequest& request) const;
 
   // segment_damage.cc
+  void MissPositions(LogPosition first, LogPosition last);
   bool MayLackWhatItHeld() const;
+  bool IsHealingUnwritten() const;
+  void ForgetHealed();
   void LearnFromAnnulled(const log::RecordHeader& header);
   void LearnFromCut(const volume::Truncation& truncation);
   void LearnLastKept(const volume::Truncation& truncation, Lsn last_kept);
@@ -248,7 +251,8 @@ class Segment {
   std::optional<LogStart> log_start_due_;
   ReplyToken log_start_from_;
   bool is_log_damaged_ = false;  // found while the log is read back
-  Lsn damaged_through_;          // nothing above it was ever found damaged
+  PositionSet holes_;            // positions that cannot be read and are not made good yet
+  Lsn damaged_through_;          // of what they held nothing lies above it
   // Of truncations: the group's last LSN at or below their VDL, where a record above it proved it.
   std::vector<std::pair<volume::Truncation, Lsn>> last_kept_;
   Lsn highest_stored_;  // of all LSNs ever handed out to be stored

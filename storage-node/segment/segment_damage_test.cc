@@ -138,6 +138,79 @@ TEST(SegmentDamageTest, WhatHealedStaysWholeWhenATruncationEndsBetweenRecords) {
   EXPECT_TRUE(rig.segment().Status().is_damaged);
 }
 
+// Simulator, seed 22250 of 7c06f1f: what had come again long before counted as damage at a start
+// that found an ordinary gap, and three such members were none too many for recovery any more.
+TEST(SegmentDamageTest, WhatHealedIsNoDamageAtAStartWithAGap) {
+  Rig rig;
+  for (uint64_t lsn : {1, 2, 3}) {
+    rig.Send(Batch({Redo(lsn, lsn - 1)}));
+    rig.Settle();
+  }
+  rig.disk.log.erase(LogPosition(1));
+  rig.Crash();
+  ASSERT_TRUE(rig.segment().Status().is_damaged);
+  rig.Send(Batch({Redo(1, 0)}));
+  rig.Settle();
+  ASSERT_FALSE(rig.segment().Status().is_damaged);
+  EXPECT_TRUE(rig.disk.state.healed.empty()) << "it costs no write of its own";
+
+  rig.Send(Batch({Redo(9, 8)}));  // 4 to 8 are yet to come
+  rig.Take();
+  rig.RefuseUnsynced();
+  rig.Send(Batch({Redo(9, 8)}));
+  rig.Settle();
+  EXPECT_EQ(rig.disk.state.healed, PositionSet::Of(LogPosition(1)));
+  rig.Crash();
+  EXPECT_EQ(rig.scl(), Lsn(3));
+  EXPECT_FALSE(rig.segment().Status().is_damaged) << "it never held what it lacks";
+
+  // Any other position is damage as ever.
+  Rig other = rig.Clone();
+  other.disk.log.erase(LogPosition(2));
+  other.Crash();
+  EXPECT_TRUE(other.segment().Status().is_damaged);
+  other = rig.Clone();
+  other.disk.log.erase(std::prev(other.disk.log.end()));
+  other.Crash();
+  EXPECT_TRUE(other.segment().Status().is_damaged);
+}
+
+TEST(SegmentDamageTest, WhatScrubbingFoundIsMadeGoodDurablyToo) {
+  Rig rig = ThreeBatches();
+  rig.segment().MarkDamaged(LogPosition(2));
+  rig.Send(Batch({Redo(10, 9)}));
+  rig.Settle();
+  EXPECT_TRUE(rig.disk.state.healed.empty()) << "it is lacked still";
+  rig.Send(Batch({Redo(4, 3), Redo(5, 4), Redo(6, 5)}));
+  rig.Settle();
+  rig.Send(Batch({Redo(20, 19)}));
+  rig.Take();
+  rig.segment().MarkDamaged(LogPosition(3));  // while that is being written
+  rig.Settle();
+  EXPECT_EQ(rig.disk.state.healed, PositionSet::Of(LogPosition(2)));
+  EXPECT_TRUE(rig.segment().Status().is_damaged);
+  rig.disk.log.erase(LogPosition(2));
+  rig.Crash();
+  EXPECT_FALSE(rig.segment().Status().is_damaged);
+  EXPECT_EQ(rig.scl(), Lsn(10));
+}
+
+TEST(SegmentDamageTest, TheLogsBeginningTakesWhatWasMadeGoodWithIt) {
+  Rig rig = ThreeBatches();
+  rig.segment().MarkDamaged(LogPosition(1));
+  rig.Send(Batch({Redo(1, 0), Redo(2, 1, {.prev_page = 1}), Redo(3, 2, {.prev_page = 2})}));
+  rig.Settle();
+  rig.Send(Batch({Redo(10, 9, {.prev_page = 9})},
+                 {.vdl = 9, .pg_lsn_at_vdl = 9, .pgmrpl = 9, .held_by_all = 9}));
+  rig.Settle();
+  ASSERT_EQ(rig.disk.state.healed, PositionSet::Of(LogPosition(1)));
+  ASSERT_TRUE(rig.Collect());
+  EXPECT_TRUE(rig.disk.state.healed.empty());
+  rig.Crash();
+  EXPECT_FALSE(rig.segment().Status().is_damaged);
+  EXPECT_EQ(rig.scl(), Lsn(10));
+}
+
 TEST(SegmentDamageTest, AScrubSeesWhatTheSegmentCountsOn) {
   Rig rig = ThreeBatches();
   rig.Send(Batch({Redo(12, 11)}));  // above a gap

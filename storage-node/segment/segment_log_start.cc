@@ -64,6 +64,7 @@ void Segment::HandOutLogStart(SegmentOutput* out) {
   // Until what was lost has come again the positions themselves are the proof that it is missing.
   const bool is_healed = !MayLackWhatItHeld() || log_start_due_->lsn >= highest_stored_;
   if (is_healed) write.state->first_position = extent_.FirstNeeded(log_start_due_->lsn);
+  write.state->healed.DropBefore(write.state->first_position);
   out->ticket = write.ticket;
   out->persist.states.push_back(*write.state);
   if (write.state->first_position > state_.first_position) {

@@ -271,6 +271,7 @@ void BeginSegmentsAnew(Witness* contents) {
     mark.scl = std::max(mark.scl, state.log_start);
     state.log_start = Lsn();
     state.read_floor = Lsn();
+    state.healed = {};  // what had come again is gone with the rest
   }
 }
 

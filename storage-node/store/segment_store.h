@@ -27,15 +27,13 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/base/ids.h"
-#include "common/base/strong_int.h"
 #include "common/log/lsn.h"
 #include "common/page/delta.h"
 #include "common/quorum/quorum.h"
 #include "common/volume/descriptor.h"
+#include "storage-node/store/position_set.h"
 
 namespace sextant::storage {
-
-using LogPosition = StrongInt<struct LogPositionTag>;
 
 // A segment's identity and promises: small, rewritten whole.
 struct SegmentState {
@@ -56,6 +54,9 @@ struct SegmentState {
   // No read below it can be answered, even if PGMRPL is lower: page versions were not made here but
   // copied from a peer, each as of this LSN or newer.
   Lsn read_floor;
+  // Positions that cannot be read and were made good: of what lay there nothing is lacking any
+  // more. None of them lies below first_position.
+  PositionSet healed;
 
   bool operator==(const SegmentState&) const = default;
 };

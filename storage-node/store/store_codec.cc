@@ -1,6 +1,8 @@
 // See store_codec.h.
 #include "storage-node/store/store_codec.h"
 
+#include <algorithm>
+
 #include "common/base/coding.h"
 #include "common/base/crc32c.h"
 #include "common/base/text.h"
@@ -80,6 +82,30 @@ absl::Status Damaged(SegmentId segment, std::string_view what) {
       Text(what, " of volume ", FormatVolumeId(segment.volume), " pg ", segment.pg, " is damaged"));
 }
 
+// Between two ranges lies a position at least: what is certain is not written, so that a set has
+// one encoding.
+void EncodePositions(const PositionSet& set, std::string* out) {
+  PutVarint(out, set.ranges().size());
+  LogPosition lowest;
+  for (const PositionSet::Range& range : set.ranges()) {
+    PutVarint(out, range.first - lowest);
+    PutVarint(out, range.last - range.first);
+    lowest = range.last + 2;
+  }
+}
+
+void DecodePositions(Reader* in, PositionSet* set) {
+  constexpr uint64_t kHighest = UINT64_MAX >> 1;
+  LogPosition lowest;
+  for (uint64_t n = in->Varint(); n > 0 && in->ok(); --n) {
+    const LogPosition first =
+        lowest + in->VarintUpTo(kHighest - std::min(lowest.value(), kHighest));
+    const LogPosition last = first + in->VarintUpTo(kHighest - std::min(first.value(), kHighest));
+    set->Add(first, last);
+    lowest = last + 2;
+  }
+}
+
 void EncodeStateBody(const SegmentState& state, std::string* out) {
   PutFixed32(out, kDirectoryFormat);
   PutFixed64(out, state.incarnation.value());
@@ -112,6 +138,7 @@ void EncodeStateBody(const SegmentState& state, std::string* out) {
   PutVarint(out, state.first_position.value());
   PutVarint(out, state.log_start.value());
   PutVarint(out, state.read_floor.value());
+  EncodePositions(state.healed, out);
 }
 
 void DecodeStateBody(Reader* in, SegmentState* state) {
@@ -149,6 +176,7 @@ void DecodeStateBody(Reader* in, SegmentState* state) {
   state->first_position = LogPosition(in->Varint());
   state->log_start = Lsn(in->Varint());
   state->read_floor = Lsn(in->Varint());
+  DecodePositions(in, &state->healed);
 }
 
 }  // namespace

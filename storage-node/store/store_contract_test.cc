@@ -129,6 +129,8 @@ SegmentState FullState(SegmentId segment) {
   state.first_position = LogPosition(301);
   state.log_start = Lsn(15'000'000);
   state.read_floor = Lsn(14'000'000);
+  state.healed.Add(LogPosition(310), LogPosition(310));
+  state.healed.Add(LogPosition(1'000'000), LogPosition(1ull << 40));
   return state;
 }
 

@@ -34,6 +34,7 @@ void DurableIndex::Add(NodeNo node, const storage::LogAppend& append) {
   Copy& copy = At(node, pg);
   const Decoded& decoded = Decode(append.batch);
   positions_[{node, pg, append.position}] = &decoded;
+  copy.holes = copy.holes.Without(storage::PositionSet::Of(append.position));
   for (const log::RecordHeader& header : decoded.headers) {
     Held& held = copy.records[header.lsn];
     held.epoch = header.epoch;
@@ -106,6 +107,8 @@ void DurableIndex::Keep(NodeNo node, const storage::SegmentState& state) {
   copy->state = state;
   copy->slot = state.slot;
   copy->sealed = std::max(copy->sealed, state.epoch);
+  copy->holes = copy->holes.Without(state.healed);
+  copy->holes.DropBefore(state.first_position);
   copy->told = std::max(copy->told, state.membership.epoch);
   copy->groups = std::max(copy->groups, state.descriptor.geometry.pg_count);
   Learn(pg, state.membership);
@@ -177,8 +180,8 @@ void DurableIndex::LogInjured(NodeNo node, SegmentId segment, storage::LogPositi
   const auto at = positions_.extract({node, segment.pg, position});
   if (at.empty()) return;  // injured before
   Copy& copy = At(node, segment.pg);
+  copy.holes.Add(position, position);
   ++copy.injuries;
-  copy.is_unaware = true;
   for (const log::RecordHeader& header : at.mapped()->headers) {
     copy.hurt.insert(header.lsn);
     Held& held = copy.records[header.lsn];
@@ -194,6 +197,7 @@ void DurableIndex::DiskLost(NodeNo node) {
     for (const auto& [lsn, held] : copy.records) copy.lost.insert(lsn);
     copy.records.clear();
     copy.state.reset();
+    copy.holes = {};
     copy.is_wiped = true;
     // What it promised of a group that was not there yet binds nobody later either.
     if (!IsPartOfVolume(key.second)) copy.sealed = VolumeEpoch();
@@ -206,7 +210,6 @@ void DurableIndex::DiskLost(NodeNo node) {
 void DurableIndex::NodeStarted(NodeNo node, const std::vector<protocol::SegmentStatus>& segments) {
   for (auto& [key, copy] : copies_) {
     if (key.first != node) continue;
-    copy.is_unaware = false;
     copy.hurt.clear();
     for (auto it = copy.records.begin(); it != copy.records.end();) {
       it = it->second.is_injured ? copy.records.erase(it) : std::next(it);

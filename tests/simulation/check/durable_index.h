@@ -52,7 +52,9 @@ class DurableIndex final : public Observer {
     bool is_wiped = false;
     bool is_amnesiac = false;  // made anew in the place of a member that lost its disk
     uint64_t injuries = 0;
-    bool is_unaware = false;  // injured since its node started
+    // Positions that cannot be read, and that the segment has not durably made good: a start that
+    // finds a gap cannot tell what they held, so the member is as good as damaged.
+    storage::PositionSet holes;
 
     // Records of the group at or below it are kept as page versions only.
     Lsn log_start() const { return state.has_value() ? state->log_start : Lsn(); }

@@ -40,10 +40,11 @@ bool Injector::IsInjured(NodeNo node, PgId pg) const {
   for (const auto& [segment, files] : world_.nodes[node]->disk().image()) {
     if (segment.pg == pg && world_.nodes[node]->disk().HasDamagedPage(segment)) return true;
   }
-  // It may hold everything again and not know it, or not have looked yet.
-  const DurableIndex::Copy& copy = world_.index->At(node, pg);
+  // It may hold everything again and its disk not know it, or not have looked yet.
   const StorageHost* host = world_.nodes[node];
-  if (copy.is_unaware || !host->is_up()) return copy.injuries > 0;
+  const DurableIndex::Copy& copy = world_.index->At(node, pg);
+  if (!copy.holes.empty() || !copy.hurt.empty()) return true;
+  if (!host->is_up()) return false;
   for (const protocol::SegmentStatus& status : host->Statuses()) {
     if (status.segment.pg == pg && status.is_damaged) return true;
   }
