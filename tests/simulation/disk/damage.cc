@@ -38,16 +38,27 @@ bool SimDisk::FlipBit(SegmentId segment) {
 
 bool SimDisk::LoseSuffix(SegmentId segment) {
   const auto position = DrawPosition(segment);
-  if (!position.has_value()) return false;
+  if (position.has_value()) LoseFrom(segment, *position);
+  return position.has_value();
+}
+
+bool SimDisk::LoseEnd(SegmentId segment, size_t batches) {
+  const auto& log = image_[segment].log;
+  if (log.empty() || batches == 0) return false;
+  const auto back = static_cast<ptrdiff_t>(std::min(batches, log.size()));
+  LoseFrom(segment, std::prev(log.end(), back)->first);
+  return true;
+}
+
+void SimDisk::LoseFrom(SegmentId segment, LogPosition position) {
   auto& log = image_[segment].log;
   sim_.Count(Fault::kLogSuffixLost);
-  sim_.Tell("node ", node_, " pg ", segment.pg, ": log lost from position ", *position, " on");
-  for (auto it = log.find(*position); it != log.end();) {
+  sim_.Tell("node ", node_, " pg ", segment.pg, ": log lost from position ", position, " on");
+  for (auto it = log.find(position); it != log.end();) {
     const LogPosition lost = it->first;
     it = log.erase(it);
     Injure(segment, lost);
   }
-  return true;
 }
 
 bool SimDisk::LoseMiddle(SegmentId segment) {

@@ -71,6 +71,7 @@ class SimDisk final : public storage::SegmentStore {
   // --- damage at rest; false if there is nothing of that kind to damage
   bool FlipBit(SegmentId segment);
   bool LoseSuffix(SegmentId segment);
+  bool LoseEnd(SegmentId segment, size_t batches);
   bool LoseMiddle(SegmentId segment);
   bool Misdirect(SegmentId segment);
   bool DamagePage(SegmentId segment);
@@ -121,6 +122,7 @@ class SimDisk final : public storage::SegmentStore {
   // A stored position of the segment, drawn; nullopt where it has none.
   std::optional<storage::LogPosition> DrawPosition(SegmentId segment);
   void Injure(SegmentId segment, storage::LogPosition position);
+  void LoseFrom(SegmentId segment, storage::LogPosition position);
 
   Sim& sim_;
   const NodeNo node_;

@@ -90,6 +90,7 @@ constexpr std::array<std::string_view, kRares> kRareNames = {
     "a writer died while the volume grew",
     "recovery took over a growth that was not finished",
     "groups lacked different members in the evening",
+    "what was durable was whole on two members of a group only",
 };
 
 template <typename Names, typename Counts>

@@ -107,6 +107,7 @@ enum class Rare {
   kWriterDiedGrowing,
   kGrowthTakenOver,
   kTooFewForDrill,
+  kDurableOnTwoOnly,
   kCount
 };
 

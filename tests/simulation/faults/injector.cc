@@ -20,6 +20,7 @@ void Injector::Start() {
   Repeat(rates.injury, &Injector::InjureDisk);
   Repeat(rates.disk_loss, &Injector::LoseDisk);
   Repeat(rates.change, &Injector::ChangeMembers);
+  Repeat(rates.ends, &Injector::StrikeEnds);
   Repeat(absl::Milliseconds(20), &Injector::KeepOneClaimant);
 }
 
@@ -44,7 +45,7 @@ void Injector::KillNode() {
   }
 }
 
-void Injector::KillOne(size_t node) {
+void Injector::KillOne(size_t node, absl::Duration low, absl::Duration high) {
   StorageHost* host = world_.nodes[node];
   if (host->is_up()) {
     const bool is_power = sim_.rng.OneIn(plan_.faults.power_one_in);
@@ -53,12 +54,11 @@ void Injector::KillOne(size_t node) {
     host->Kill(is_power);
   }
   // Also one that ended by itself, for a failed disk.
-  sim_.loop.After(sim_.Between(absl::ZeroDuration(), plan_.faults.node_down_high), kWorld,
-                  [this, host] {
-                    if (is_over_ || host->is_up()) return;
-                    sim_.Tell(host->member().node, " starts");
-                    host->Start();
-                  });
+  sim_.loop.After(sim_.Between(low, high), kWorld, [this, host] {
+    if (is_over_ || host->is_up()) return;
+    sim_.Tell(host->member().node, " starts");
+    host->Start();
+  });
 }
 
 void Injector::PauseNode() {
@@ -179,7 +179,7 @@ void Injector::CutSomething() {
 void Injector::Cut(const std::vector<ProcessId>& some, const std::vector<ProcessId>& others) {
   sim_.Count(Fault::kPartition);
   const uint64_t direction = sim_.rng.Below(3);  // there, back, or both
-  std::vector<std::pair<ProcessId, ProcessId>> links;
+  Links links;
   for (const ProcessId a : some) {
     for (const ProcessId b : others) {
       if (a == b) continue;
@@ -187,12 +187,15 @@ void Injector::Cut(const std::vector<ProcessId>& some, const std::vector<Process
       if (direction != 0) links.emplace_back(b, a);
     }
   }
+  Cut(links, sim_.Between(absl::ZeroDuration(), plan_.faults.partition_high));
+}
+
+void Injector::Cut(const Links& links, absl::Duration time) {
   sim_.Tell("cut ", links.size(), " links");
   for (const auto& [from, to] : links) world_.network->Cut(from, to, true);
-  sim_.loop.After(sim_.Between(absl::ZeroDuration(), plan_.faults.partition_high), kWorld,
-                  [this, links] {
-                    for (const auto& [from, to] : links) world_.network->Cut(from, to, false);
-                  });
+  sim_.loop.After(time, kWorld, [this, links] {
+    for (const auto& [from, to] : links) world_.network->Cut(from, to, false);
+  });
 }
 
 }  // namespace sextant::simulation

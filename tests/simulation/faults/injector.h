@@ -1,6 +1,7 @@
 // Injector: strikes as the plan says, at random moments, until the evening.
 #pragma once
 
+#include <utility>
 #include <vector>
 
 #include "tests/simulation/check/durable_index.h"
@@ -33,7 +34,9 @@ class Injector {
   void Repeat(absl::Duration mean, void (Injector::*strike)());
   // --- processes
   void KillNode();
-  void KillOne(size_t node);
+  void KillOne(size_t node) { KillOne(node, absl::ZeroDuration(), plan_.faults.node_down_high); }
+  // It starts again after a time between `low` and `high`.
+  void KillOne(size_t node, absl::Duration low, absl::Duration high);
   void PauseNode();
   void KillWriter();
   void PauseWriter();
@@ -44,10 +47,14 @@ class Injector {
   // --- links
   void CutSomething();
   void Cut(const std::vector<ProcessId>& some, const std::vector<ProcessId>& others);
+  using Links = std::vector<std::pair<ProcessId, ProcessId>>;
+  void Cut(const Links& links, absl::Duration time);
   void ResetStream() { world_.streams->ResetOne(); }
   // --- disks
   void InjureDisk();
   void LoseDisk();
+  void StrikeEnds();
+  void LoseEnds(const std::vector<NodeNo>& order);
   bool MayInjure(NodeNo node, bool for_good) const;
   bool MayInjure(PgId pg, const volume::Membership& members, NodeNo node, bool for_good) const;
   bool IsInjured(NodeNo node, PgId pg) const;

@@ -93,4 +93,49 @@ void Injector::LoseDisk() {
   KillOne(static_cast<size_t>(node));
 }
 
+// What is damaged matters most where nobody else has it. Two members fall behind for a while; then
+// the writer dies, and of the others, which hold what was acknowledged meanwhile, two lose the end
+// of their log and two stay away. Those that answer are a write quorum, and none of it holds that
+// any more: whoever takes damage for absence annuls it.
+void Injector::StrikeEnds() {
+  std::vector<NodeNo> order(world_.nodes.size());
+  for (size_t i = 0; i < order.size(); ++i) order[i] = static_cast<NodeNo>(i);
+  for (size_t i = order.size() - 1; i > 0; --i) std::swap(order[i], order[sim_.rng.Below(i + 1)]);
+  Links links;
+  for (const size_t behind : {0, 1}) {
+    for (const ComputeHost* compute : world_.computes) {
+      links.emplace_back(compute->process(), world_.nodes[order[behind]]->process());
+    }
+  }
+  const absl::Duration time = sim_.Between(absl::Milliseconds(5), absl::Milliseconds(60));
+  Cut(links, time);
+  sim_.loop.After(time, kWorld, [this, order] {
+    if (!is_over_) LoseEnds(order);
+  });
+}
+
+void Injector::LoseEnds(const std::vector<NodeNo>& order) {
+  for (ComputeHost* host : world_.computes) {
+    if (!host->is_up()) continue;
+    sim_.Count(Fault::kWriterKilled);
+    host->Kill();
+  }
+  for (const size_t damaged : {2, 3}) {
+    SimDisk& disk = world_.nodes[order[damaged]]->disk();
+    if (!MayInjure(order[damaged], /*for_good=*/false)) continue;
+    for (const auto& [segment, files] : disk.image()) {
+      disk.LoseEnd(segment, 1 + sim_.rng.Below(3));
+    }
+  }
+  const Lsn durable = world_.history->highest_vdl();
+  const History::Record* last = world_.history->Find(durable);
+  if (last != nullptr && world_.index->CountWhole(plan_.geometry.PgOf(last->page), durable) <= 2) {
+    sim_.Count(Rare::kDurableOnTwoOnly);
+  }
+  const absl::Duration moment = absl::Milliseconds(5);
+  for (const size_t damaged : {2, 3}) KillOne(order[damaged], absl::ZeroDuration(), moment);
+  const absl::Duration high = plan_.faults.node_down_high;
+  for (size_t away = 4; away < order.size(); ++away) KillOne(order[away], high / 3, high);
+}
+
 }  // namespace sextant::simulation

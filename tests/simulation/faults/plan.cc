@@ -115,6 +115,12 @@ void DrawGrowth(Prng* rng, Plan* plan) {
   growth.max_volume_bytes = groups * plan->geometry.pages_per_pg * plan->geometry.page_bytes;
 }
 
+// Of a stream of its own: days without it are as they were before there was any.
+void DrawEnds(Prng rng, FaultRates* faults) {
+  Prng own(rng.Next());
+  if (own.OneIn(4)) faults->ends = SpreadMs(&own, 60, 4);
+}
+
 // Time-outs that no answer could meet would make every day the same.
 void FitTimeouts(Plan* plan) {
   const absl::Duration round = 4 * plan->link.delay_high + 2 * plan->disk.sync_high;
@@ -170,6 +176,7 @@ Plan DrawPlan(Prng* rng) {
   DrawReaders(rng, &plan);
   DrawGrowth(rng, &plan);
   FitTimeouts(&plan);
+  DrawEnds(*rng, &plan.faults);
   return plan;
 }
 

@@ -25,6 +25,7 @@ struct FaultRates {
   absl::Duration injury;                 // damage at rest
   absl::Duration disk_loss;              // total
   absl::Duration change;                 // wishes about members
+  absl::Duration ends;                   // of logs, lost where nobody else is there who has them
   uint64_t power_one_in = 2;             // of node kills
   uint64_t all_nodes_one_in = 0;         // of node kills: every node at once
   uint64_t kill_in_recovery_one_in = 0;  // of claimants
