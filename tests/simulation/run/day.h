@@ -35,6 +35,7 @@ class Day {
   void EndFaults();
   void Drill();
   void Settle();
+  void TellWhoLacks();
   void CheckQuiet();
   void CheckCopies();
   void CheckPages();

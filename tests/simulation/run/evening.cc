@@ -258,9 +258,32 @@ void Day::Settle() {
   const absl::Duration round = gossip.machine.grace + gossip.interval +
                                5 * (gossip.patience + gossip.peer_rest) +
                                gossip.machine.max_backoff;
-  Await("every member holds everything after ten gossip rounds", 10 * round + kPatience,
-        [this] { return IsVolumeWhole(); });
+  if (!Await("every member holds everything after ten gossip rounds", 10 * round + kPatience,
+             [this] { return IsVolumeWhole(); })) {
+    return TellWhoLacks();
+  }
   Await("every reader shows what is durable", kPatience, [this] { return DoReadersShowAll(); });
+}
+
+void Day::TellWhoLacks() {
+  ComputeHost* host = OpenHost();
+  if (host == nullptr) return;
+  const auto progress = host->writer()->Progress();
+  for (uint32_t pg = 0; pg < progress.pgs.size(); ++pg) {
+    const auto& members = progress.pgs[pg].members;
+    for (size_t slot = 0; slot < members.size(); ++slot) {
+      sim_.Tell("pg ", pg, " slot ", slot, ": state ", static_cast<int>(members[slot].state),
+                ", SCL ", members[slot].scl, " of ", progress.pgs[pg].last_lsn);
+    }
+  }
+  for (const NodeNo node : HealthyNodes()) {
+    for (const protocol::SegmentStatus& status : nodes_[node]->Statuses()) {
+      sim_.Tell("node ", node, " pg ", status.segment.pg, ": epoch ", status.epoch, ", SCL ",
+                status.scl, ", group's last at VDL ", status.pg_lsn_at_vdl, ", ",
+                status.records_ahead, " ahead, log from ", status.log_start,
+                status.is_damaged ? ", damaged" : "");
+    }
+  }
 }
 
 // --- the last look
