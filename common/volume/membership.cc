@@ -136,6 +136,7 @@ bool Membership::IsActive(Slot slot) const {
 
 std::vector<Slot> Membership::ActiveSlots() const {
   std::vector<Slot> slots;
+  slots.reserve(quorum::kMaxSlots);
   for (Slot slot = 0; slot < quorum::kMaxSlots; ++slot) {
     if (IsActive(slot)) slots.push_back(slot);
   }

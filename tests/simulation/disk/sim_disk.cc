@@ -211,23 +211,26 @@ absl::Status SimDisk::ScanLog(
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::shared_ptr<const std::string>> SimDisk::Find(SegmentId segment,
-                                                                 LogPosition position) const {
-  if (const auto files = image_.find(segment); files != image_.end()) {
-    const auto batch = files->second.log.find(position);
-    if (batch != files->second.log.end()) return batch->second;
-  }
+const std::string* SimDisk::Batch(SegmentId segment, LogPosition position) const {
+  const auto files = image_.find(segment);
+  if (files == image_.end()) return nullptr;
+  const auto batch = files->second.log.find(position);
+  return batch == files->second.log.end() ? nullptr : batch->second.get();
+}
+
+absl::StatusOr<const std::string*> SimDisk::Find(SegmentId segment, LogPosition position) const {
+  if (const std::string* batch = Batch(segment, position)) return batch;
   return absl::NotFoundError(Text("simulated disk: no batch at position ", position));
 }
 
 absl::StatusOr<std::string> SimDisk::ReadBatch(SegmentId segment, LogPosition position) {
-  ASSIGN_OR_RETURN(const auto batch, Find(segment, position));
+  ASSIGN_OR_RETURN(const std::string* batch, Find(segment, position));
   return *batch;
 }
 
 absl::StatusOr<std::string> SimDisk::ReadRecord(SegmentId segment, LogPosition position,
                                                 uint32_t offset, uint32_t size) {
-  ASSIGN_OR_RETURN(const auto batch, Find(segment, position));
+  ASSIGN_OR_RETURN(const std::string* batch, Find(segment, position));
   return storage::CutRecord(*batch, offset, size);
 }
 

@@ -82,6 +82,8 @@ class SimDisk final : public storage::SegmentStore {
   bool HasFlushedVersion(SegmentId segment, PageNo page, Lsn from, Lsn through) const;
   bool HasDamagedPage(SegmentId segment) const;
   bool IsEmpty() const { return image_.empty(); }
+  // What lies at a position of the log, as it lies there; null: nothing.
+  const std::string* Batch(SegmentId segment, storage::LogPosition position) const;
 
   // --- SegmentStore
   absl::Status Commit(const storage::StoreWrite& write) override;
@@ -117,8 +119,7 @@ class SimDisk final : public storage::SegmentStore {
   void Remember(SegmentId segment, const PageKey& key);
   void MakeDurable(const storage::StoreWrite& write);
   absl::Status Fail(absl::Status error);
-  absl::StatusOr<std::shared_ptr<const std::string>> Find(SegmentId segment,
-                                                          storage::LogPosition position) const;
+  absl::StatusOr<const std::string*> Find(SegmentId segment, storage::LogPosition position) const;
   // A stored position of the segment, drawn; nullopt where it has none.
   std::optional<storage::LogPosition> DrawPosition(SegmentId segment);
   void Injure(SegmentId segment, storage::LogPosition position);
