@@ -37,9 +37,9 @@ class EpochFence {
   // for good) or higher (this segment must be told of that epoch first).
   absl::Status Admit(VolumeEpoch epoch) const;
 
-  // Claims `epoch` for `writer` and takes the list of truncations if it is the newer; true if that
-  // changed anything. FAILED_PRECONDITION: a higher epoch was promised already, or this one to
-  // another writer. INVALID_ARGUMENT: a truncation is malformed or of an epoch above `epoch`.
+  // Claims `epoch` for `writer`, takes the list of truncations if it is the newer; true if anything
+  // changed. FAILED_PRECONDITION: a higher epoch was promised, or this one to another writer and no
+  // truncation of it is new. INVALID_ARGUMENT: one is malformed or of an epoch above `epoch`.
   // ABORTED: a truncation contradicts a known one of its epoch. After an error nothing has changed.
   absl::StatusOr<bool> Raise(VolumeEpoch epoch, WriterId writer,
                              const std::vector<volume::Truncation>& truncations);

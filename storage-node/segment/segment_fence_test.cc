@@ -65,6 +65,29 @@ TEST(SegmentFence, ABatchOfAnEpochItWasNotToldOfIsRefused) {
   EXPECT_EQ(rig.acks[0].ack.epoch, VolumeEpoch(1)) << "below the batch's: raise it first";
 }
 
+// Simulator, seed 300957 of 7c06f1f: a claimant died with its claim on its way to one member; the
+// next one claimed the same epoch, opened with the others, and was refused by that member for good.
+TEST(SegmentFence, WhoTruncatesInAnEpochHasWonIt) {
+  Rig rig = WithThreeRecords();
+  rig.segment().RaiseEpoch(Raise(2, 20), ReplyToken(1));
+  rig.Settle();
+  rig.segment().RaiseEpoch(Raise(2, 21, {Cut(1, 0, 0)}), ReplyToken(2));
+  rig.Settle();
+  EXPECT_EQ(rig.replies.back().reply.status().code(), absl::StatusCode::kFailedPrecondition);
+
+  rig.segment().RaiseEpoch(Raise(2, 21, {Cut(2, 9, 100)}), ReplyToken(3));
+  rig.Settle();
+  ASSERT_TRUE(rig.replies.back().reply.ok());
+  EXPECT_EQ(rig.replies.back().reply->writer, WriterId(21));
+  rig.Crash();
+  EXPECT_EQ(rig.segment().Status().writer, WriterId(21));
+  for (const auto& loser : {Raise(2, 20), Raise(2, 20, {Cut(2, 9, 100)})}) {
+    rig.segment().RaiseEpoch(loser, ReplyToken(4));
+    rig.Settle();
+    EXPECT_EQ(rig.replies.back().reply.status().code(), absl::StatusCode::kFailedPrecondition);
+  }
+}
+
 TEST(SegmentFence, OneEpochHasOneWriter) {
   Rig rig = WithThreeRecords();
   rig.segment().RaiseEpoch(Raise(2, 20), ReplyToken(1));
