@@ -276,7 +276,8 @@ void Day::TellWhoLacks() {
                 ", SCL ", members[slot].scl, " of ", progress.pgs[pg].last_lsn);
     }
   }
-  for (const NodeNo node : HealthyNodes()) {
+  for (size_t node = 0; node < nodes_.size(); ++node) {
+    if (!nodes_[node]->is_up()) continue;
     for (const protocol::SegmentStatus& status : nodes_[node]->Statuses()) {
       sim_.Tell("node ", node, " pg ", status.segment.pg, ": epoch ", status.epoch, ", SCL ",
                 status.scl, ", group's last at VDL ", status.pg_lsn_at_vdl, ", ",
