@@ -79,7 +79,6 @@ class SessionReactor final : public SqlReactor, private OpenCall {
       std::lock_guard lock(mutex_);
       if (session.ok()) session_ = *std::move(session);
       is_finished_ = !session.ok();
-      is_busy_ = false;
       is_cancelled = is_cancelled_;
     }
     if (!session.ok()) return Finish(rpc::ToGrpc(session.status()));
@@ -88,7 +87,7 @@ class SessionReactor final : public SqlReactor, private OpenCall {
     context_->AddInitialMetadata("sextant-session", "open");
     StartSendInitialMetadata();
     StartRead(&incoming_);
-    RunNext();  // ends it, if that is wanted already
+    RunNext(/*is_turn_over=*/true);  // ends it, if that is wanted already
   }
 
   void End(const absl::Status& why) override {
@@ -128,14 +127,17 @@ class SessionReactor final : public SqlReactor, private OpenCall {
     StartWrite(&outgoing_);
   }
 
-  // Starts the next request if none is under way, or ends the stream if none will come.
-  void RunNext() {
+  // Starts the next request if none is under way, or ends the stream if none will come. Whoever was
+  // busy says so here, with its turn, and does nothing after it: as soon as nobody is busy any
+  // thread may end the stream, and with it this object.
+  void RunNext(bool is_turn_over = false) {
     sql::Request request;
     bool must_read = false;
     bool is_end = false;
     absl::Status why;
     {
       std::lock_guard lock(mutex_);
+      if (is_turn_over) is_busy_ = false;
       if (is_busy_ || is_finished_) return;
       why = why_ending_;
       if (is_cancelled_ || !why.ok()) queue_.clear();
@@ -156,13 +158,7 @@ class SessionReactor final : public SqlReactor, private OpenCall {
       return;
     }
     if (must_read) StartRead(&incoming_);
-    session_->Execute(std::move(request), sink_, [this] {
-      {
-        std::lock_guard lock(mutex_);
-        is_busy_ = false;
-      }
-      RunNext();
-    });
+    session_->Execute(std::move(request), sink_, [this] { RunNext(/*is_turn_over=*/true); });
   }
 
   grpc::CallbackServerContext* const context_;
