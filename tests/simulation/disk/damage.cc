@@ -91,8 +91,8 @@ bool SimDisk::Misdirect(SegmentId segment) {
             victim.pg);
   Injure(segment, *from);
   Injure(victim, *to);
-  if (victim == segment)
-    sim_.observer->LogAppeared(node_, {segment, *to, image_[segment].log[*to]});
+  // Where it counts it may be by chance: one that had gone astray before may have come home.
+  sim_.observer->LogAppeared(node_, {victim, *to, image_[victim].log[*to]});
   return true;
 }
 
