@@ -209,21 +209,61 @@ TEST_F(GrowthStory, ASegmentThatWasNeverMadeIsMadeOnlyWhereNothingCanBeLost) {
   EXPECT_FALSE(rig_.writer.SegmentMissing(At(2, 4))) << "it was there";
 }
 
-// A dead writer's request to make it was still under way (simulator, seed 1150).
-TEST(Growth, AMemberThatLacksItsSegmentIsAskedAgain) {
+// A dead writer's request to make it was still under way (simulator, seeds 1150 and 901685).
+class LateSegment : public ::testing::TestWithParam<bool> {};
+
+TEST_P(LateSegment, AMemberThatLacksItsSegmentIsAskedAgain) {
   WriterRig rig;
   rig.Tick(0);
-  EXPECT_FALSE(rig.writer.SegmentMissing(At(1, 3)));
-  for (int64_t second = 1; second <= 2; ++second) {
-    rig.Tick(2000 * second);
+  EXPECT_FALSE(rig.writer.SegmentMissing(At(1, 3), /*is_well=*/GetParam()));
+  for (int64_t round = 1; round <= 2; ++round) {
+    rig.Tick(10'000 * round);
     ASSERT_THAT(rig.raises, SizeIs(1));
     EXPECT_EQ(rig.raises[0].member, At(1, 3));
     rig.raises.clear();
     rig.writer.EpochRaised(At(1, 3), absl::NotFoundError("no such segment"));
   }
-  rig.Tick(6000);
+  rig.Tick(22'000);
+  EXPECT_THAT(rig.raises, IsEmpty()) << "it may be away for hours";
+  rig.Tick(30'000);
   rig.writer.EpochRaised(At(1, 3), Ready(At(1, 3), 0));
   EXPECT_EQ(rig.State(At(1, 3)), MemberState::kBehind) << "it streams, and lacks the past";
+}
+
+INSTANTIATE_TEST_SUITE_P(Growth, LateSegment, ::testing::Bool());
+
+// Its directory may be a wrong one: a person must look before anything is made there.
+TEST_F(GrowthStory, NothingIsMadeOnANodeThatShowsNothing) {
+  EXPECT_THAT(Check(20), StatusIs(absl::StatusCode::kResourceExhausted));
+  CreateOn(6);
+  RaiseOn(5);
+  RaiseOn(5);
+  ASSERT_EQ(groups(), 3u);
+  rig_.writer.MemberDown(At(2, 5));
+  EXPECT_FALSE(rig_.writer.SegmentMissing(At(2, 5), /*is_well=*/false));
+  EXPECT_EQ(rig_.writer.Progress().missing_members, 0u);
+}
+
+// The answer to the request that made it was lost, and the member was found by its answer to a
+// claim: nobody had it made any more, and it was called missing for ever (simulator, seeds 800757
+// and 903907).
+TEST_F(GrowthStory, AMemberThatAnswersAClaimIsMissingNoMore) {
+  EXPECT_THAT(Check(20), StatusIs(absl::StatusCode::kResourceExhausted));
+  CreateOn(5);
+  RaiseOn(5);
+  RaiseOn(5);
+  ASSERT_EQ(groups(), 3u);
+  ASSERT_EQ(rig_.writer.Progress().missing_members, 1u);
+  // A person has the node replace itself, since it lacks the segment; then it is there after all.
+  ASSERT_OK(rig_.writer.ReplaceMember(PgId(2), "az3-b", {.node = "az3-b", .zone = "az3"}, false));
+  EXPECT_TRUE(rig_.writer.SegmentMissing(At(2, 6)));
+  rig_.writer.Tick(Instant::FromNanos(2'000'000'000));
+  Collect();
+  const auto asked = std::ranges::find(rig_.raises, At(2, 5), &WriterOutput::RaiseEpoch::member);
+  ASSERT_NE(asked, rig_.raises.end());
+  rig_.writer.EpochRaised(At(2, 5), Claimed(*asked));
+  EXPECT_EQ(rig_.State(At(2, 5)), MemberState::kStreaming);
+  EXPECT_EQ(rig_.writer.Progress().missing_members, 0u);
 }
 
 // Simulator, seed 716 of its first growth: what a dead writer's growth had left lay in another

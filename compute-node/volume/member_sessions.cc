@@ -7,6 +7,12 @@
 #include "common/base/check.h"
 
 namespace sextant::compute {
+namespace {
+
+// A node that lost its disk may be there for hours, and lack the segments of every group.
+constexpr int kAbsentIntervals = 5;
+
+}  // namespace
 
 MemberSessions::MemberSessions(Claim claim, absl::Duration retry_interval)
     : claim_(std::move(claim)), retry_interval_(retry_interval) {
@@ -56,7 +62,8 @@ MemberSessions::Verdict MemberSessions::EpochRaised(
   if (verdict != Verdict::kRaiseEpoch) return verdict;
   // Refused or unanswered. A refusal may come from a rival claim on this same epoch, which lost the
   // write quorum to this writer: no reason to stop.
-  session.retry_at = now + retry_interval_;
+  const bool is_absent = absl::IsNotFound(reply.status());
+  session.retry_at = now + (is_absent ? kAbsentIntervals : 1) * retry_interval_;
   return Verdict::kRetryLater;
 }
 

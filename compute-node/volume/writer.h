@@ -193,10 +193,12 @@ class Writer {
   void EpochRaised(MemberAddress member, const absl::StatusOr<protocol::SegmentStatus>& reply);
   void Acked(MemberAddress member, const protocol::AppendAck& ack);
   void SegmentCreated(MemberAddress member, const absl::StatusOr<protocol::SegmentStatus>& reply);
-  // The member's node lacks the segment, though it shows others or the member is a candidate. True:
-  // nothing was acknowledged (this writer added the group, or the candidate is new), it is made.
-  // False: it may be lost, a person must look; the change of a candidate is undone.
-  bool SegmentMissing(MemberAddress member);
+  // The member's node lacks the segment. `is_well`: it shows others of this volume. True: nothing
+  // was acknowledged (this writer added the group, or the candidate is new), it is made. False: it
+  // may be lost, a person must look, and it is asked for now and then; the change of a candidate is
+  // undone. On a node that shows nothing only candidates are made: its directory may be a wrong
+  // one.
+  bool SegmentMissing(MemberAddress member, bool is_well = true);
 
   // --- members that change (membership_changer.h has the errors)
   // `to`: what the candidate's node says of itself. UNAVAILABLE too while it has to drop a segment

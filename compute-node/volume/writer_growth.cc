@@ -24,7 +24,7 @@ void Writer::SegmentCreated(MemberAddress member,
 // A group that this writer added, and a member that has never answered since. Of a group that was
 // there before it may have promised an epoch to somebody, though it holds no record: it counts as
 // lost.
-bool Writer::SegmentMissing(MemberAddress member) {
+bool Writer::SegmentMissing(MemberAddress member, bool is_well) {
   const volume::Membership& newest = changers_[member.pg.value()].newest();
   if (!newest.base.Contains(member.slot)) {  // a candidate's
     const bool is_lost = sessions_.WasSeen(member);
@@ -40,7 +40,7 @@ bool Writer::SegmentMissing(MemberAddress member) {
   }
   if (sessions_.WasSeen(member)) return false;
   if (is_fenced_) return true;
-  if (member.pg.value() < recovered_groups_) {
+  if (member.pg.value() < recovered_groups_ || !is_well) {
     // Perhaps it was never made, and a former writer's request to make it is still under way.
     sessions_.NeedsClaimLater(member, now_);
     return false;

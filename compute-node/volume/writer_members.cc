@@ -9,7 +9,6 @@ namespace sextant::compute {
 
 void Writer::MemberUp(MemberAddress member, const protocol::SegmentStatus& status) {
   if (is_fenced_ || NodeAt(member).empty()) return;
-  growth_.Found(member);
   Obey(member, sessions_.Up(member, status), &status);
   Told(member, status);
 }
@@ -34,6 +33,8 @@ void Writer::EpochRaised(MemberAddress member,
 void Writer::Obey(MemberAddress member, MemberSessions::Verdict verdict,
                   const protocol::SegmentStatus* status) {
   if (status != nullptr) HearOfGroups(member, *status);
+  // However it came to be known: by its stream, or by an answer to a claim.
+  if (sessions_.WasSeen(member)) growth_.Found(member);
   switch (verdict) {
     case MemberSessions::Verdict::kIgnore:
       return;

@@ -132,14 +132,12 @@ void WriterVolume::MembersAnswered(NodeIndex index, uint64_t connection,
       if (pg.value() < is_there.size()) is_there[pg.value()] = true;
       writer_->SegmentSeen(node.member.node, segment);
     }
+    const bool is_well = std::ranges::count(is_there, true) > 0;
     for (uint32_t pg = 0; pg < is_there.size(); ++pg) {
       const volume::Membership& membership = writer_->MembershipOf(PgId(pg));
       const auto slot = membership.SlotOf(node.member.node);
       if (is_there[pg] || !slot) continue;
-      const bool is_well = std::ranges::count(is_there, true) > 0;
-      if ((is_well || !membership.base.Contains(*slot)) &&
-          writer_->SegmentMissing({PgId(pg), *slot}))
-        continue;
+      if (writer_->SegmentMissing({PgId(pg), *slot}, is_well)) continue;
       spdlog::error("storage node lacks its segment: its data directory was lost or exchanged{}",
                     rpc::Fields("storage_node", node.member.node, "volume",
                                 FormatVolumeId(recovered_->descriptor.volume), "pg", pg));

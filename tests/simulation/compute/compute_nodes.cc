@@ -120,10 +120,8 @@ void ComputeHost::MembersAnswered(size_t node, uint64_t number,
   }
   const bool is_well = std::ranges::count(is_there, true) > 0;
   for (PgId pg(0); pg.value() < is_there.size(); pg = pg.Next()) {
-    const volume::Membership& membership = writer.MembershipOf(pg);
-    const auto slot = membership.SlotOf(NameOf(node));
-    if (is_there[pg.value()] || !slot) continue;
-    if (is_well || !membership.base.Contains(*slot)) writer.SegmentMissing({pg, *slot});
+    const auto slot = writer.MembershipOf(pg).SlotOf(NameOf(node));
+    if (!is_there[pg.value()] && slot) writer.SegmentMissing({pg, *slot}, is_well);
   }
   Settle();
 }
