@@ -104,6 +104,8 @@ class ComputeHost {
   void ReplaceSegment(PgId pg, const std::string& from, const std::string& to, bool hold,
                       DurableDone done);
   absl::Status UndoReplacement(PgId pg, const std::string& from);
+  // A replacement was asked for, and its candidate's node has not said yet what it holds.
+  bool IsReplacing() const { return is_up() && running_->replacements > 0; }
 
  private:
   struct Redo {  // what readers get it from
@@ -140,6 +142,7 @@ class ComputeHost {
     VolumeEpoch claimed;
     bool has_failed = false;
     bool was_behind = false;  // a member was, behind what the writer keeps
+    int replacements = 0;     // asked for and not begun
     std::map<compute::WaitToken, Wait> waits;
     compute::WaitToken last_wait;
     std::map<Lsn, int> points;

@@ -174,9 +174,11 @@ void ComputeHost::PerformDrop(const compute::WriterOutput::DropSegment& drop) {
 
 void ComputeHost::ReplaceSegment(PgId pg, const std::string& from, const std::string& to, bool hold,
                                  DurableDone done) {
+  ++running_->replacements;
   Call<protocol::NodeStatus>(
       *NodeNamed(to), [](StorageHost* host, auto answer) { host->GetStatus(std::move(answer)); },
       [this, pg, from, hold, done = std::move(done)](const auto& reply) {
+        --running_->replacements;
         if (!reply.ok()) return done(reply.status());
         const absl::Status status = running_->writer->ReplaceMember(pg, from, *reply, hold);
         Settle();

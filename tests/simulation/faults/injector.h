@@ -1,6 +1,7 @@
 // Injector: strikes as the plan says, at random moments, until the evening.
 #pragma once
 
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -56,7 +57,12 @@ class Injector {
   void StrikeEnds();
   void LoseEnds(const std::vector<NodeNo>& order);
   bool MayInjure(NodeNo node, bool for_good) const;
-  bool MayInjure(PgId pg, const volume::Membership& members, NodeNo node, bool for_good) const;
+  struct Harm {  // members of a protection group, in that of its sets which has most
+    int injured = 0, lost = 0;
+  };
+  // If the member of `node` is injured too.
+  Harm HarmOf(PgId pg, const volume::Membership& members, std::optional<NodeNo> node,
+              bool for_good) const;
   bool IsInjured(NodeNo node, PgId pg) const;
 
   // --- members (operator.cc)

@@ -9,30 +9,35 @@ namespace sextant::simulation {
 // counts until everything that it lost was stored again.
 bool Injector::MayInjure(NodeNo node, bool for_good) const {
   for (PgId pg(0); world_.index->HasMembers(pg); pg = pg.Next()) {
-    if (!MayInjure(pg, world_.index->InEffect(pg), node, for_good)) return false;
-    if (!MayInjure(pg, world_.index->Newest(pg), node, for_good)) return false;
+    for (const volume::Membership* members :
+         {&world_.index->InEffect(pg), &world_.index->Newest(pg)}) {
+      const Harm harm = HarmOf(pg, *members, node, for_good);
+      if (harm.injured > plan_.max_injured || harm.lost > plan_.max_lost) return false;
+    }
   }
   return true;
 }
 
-bool Injector::MayInjure(PgId pg, const volume::Membership& members, NodeNo node,
-                         bool for_good) const {
+// Recovery reads three undamaged members of every set. A candidate that was not made yet has lost
+// nothing, but it is none of them (docs/decisions/2026-11-22-reads-need-every-set.md, "Price").
+Injector::Harm Injector::HarmOf(PgId pg, const volume::Membership& members,
+                                std::optional<NodeNo> node, bool for_good) const {
+  Harm most;
   const quorum::QuorumSets sets = members.Sets();
   for (const quorum::SlotSet set : sets.sets()) {
-    int injured = 0, lost = 0;
+    Harm harm;
     for (const quorum::Slot slot : members.ActiveSlots()) {
       if (!set.Contains(slot)) continue;
       const NodeNo other = world_.index->nodes.at(members.members[slot].node);
       const DurableIndex::Copy* copy = world_.index->CopyOf(pg, members, slot);
-      // A candidate that was not made yet lacks nothing that counts.
       const bool is_lost = copy == nullptr ? members.base.Contains(slot) : copy->is_wiped;
       const bool is_own = other == node;
-      injured += is_own || is_lost || IsInjured(other, pg);
-      lost += (is_own && for_good) || is_lost;
+      harm.injured += is_own || copy == nullptr || is_lost || IsInjured(other, pg);
+      harm.lost += (is_own && for_good) || is_lost;
     }
-    if (injured > plan_.max_injured || lost > plan_.max_lost) return false;
+    most = {std::max(most.injured, harm.injured), std::max(most.lost, harm.lost)};
   }
-  return true;
+  return most;
 }
 
 bool Injector::IsInjured(NodeNo node, PgId pg) const {

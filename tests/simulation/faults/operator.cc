@@ -42,7 +42,8 @@ void Injector::Replace(ComputeHost* host, PgId pg) {
   }
   const bool is_lost = !lost.empty() && !sim_.rng.OneIn(3);
   if (is_lost) slots = lost;
-  const volume::Member from = members.members[slots[sim_.rng.Below(slots.size())]];
+  const quorum::Slot slot = slots[sim_.rng.Below(slots.size())];
+  const volume::Member from = members.members[slot];
   std::vector<std::string> candidates;
   for (const StorageHost* node : world_.nodes) {
     if (node->member().zone == from.zone) candidates.push_back(node->member().node);
@@ -50,6 +51,9 @@ void Injector::Replace(ComputeHost* host, PgId pg) {
   // Also ones that cannot be: they are refused.
   const std::string to = candidates[sim_.rng.Below(candidates.size())];
   const bool hold = sim_.rng.OneIn(4);
+  // Until its segment is made the candidate is no witness, as if it were damaged.
+  const auto next = volume::BeginChange(members, slot, {to, from.zone});
+  if (next.ok() && HarmOf(pg, *next, std::nullopt, false).injured > plan_.max_injured) return;
   host->ReplaceSegment(pg, from.node, to, hold,
                        [this, pg, from = from.node, to, is_lost](const absl::Status& status) {
                          if (!status.ok()) return;

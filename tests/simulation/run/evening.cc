@@ -114,7 +114,7 @@ void Day::ConcludeChanges() {
   const auto is_concluded = [&] {
     ComputeHost* host = OpenHost();
     if (host == nullptr) return false;
-    bool is_all = true;
+    bool is_all = !host->IsReplacing();  // the day's last wish may be under way
     const compute::WriterProgress progress = host->writer()->Progress();
     for (PgId pg(0); pg.value() < progress.pgs.size(); pg = pg.Next()) {
       const compute::PgProgress& group = progress.pgs[pg.value()];
