@@ -110,6 +110,7 @@ void DurableIndex::Keep(NodeNo node, const storage::SegmentState& state) {
   copy->holes = copy->holes.Without(state.healed);
   copy->holes.DropBefore(state.first_position);
   copy->told = std::max(copy->told, state.membership.epoch);
+  copy->paged = std::max(copy->paged, state.log_start);
   copy->groups = std::max(copy->groups, state.descriptor.geometry.pg_count);
   Learn(pg, state.membership);
 }

@@ -49,6 +49,7 @@ class DurableIndex final : public Observer {
     VolumeEpoch sealed;    // highest epoch ever durable
     MembershipEpoch told;  // highest membership ever durable
     uint32_t groups = 0;   // of the largest geometry ever durable
+    Lsn paged;             // the highest log start ever durable
     bool is_wiped = false;
     bool is_amnesiac = false;  // made anew in the place of a member that lost its disk
     uint64_t injuries = 0;
@@ -60,7 +61,7 @@ class DurableIndex final : public Observer {
     Lsn log_start() const { return state.has_value() ? state->log_start : Lsn(); }
     // As a record, as pages, or before its disk was injured.
     bool HasEverHeld(Lsn lsn) const {
-      return records.contains(lsn) || lost.contains(lsn) || lsn <= log_start();
+      return records.contains(lsn) || lost.contains(lsn) || lsn <= paged;
     }
   };
 
