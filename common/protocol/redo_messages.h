@@ -44,10 +44,10 @@ struct DurableStep {
 // Lsn{0}: it has nothing, or wants to begin anew.
 struct FollowHello {
   std::string node;
-  VolumeId volume;    // {0}: it does not know any
+  VolumeId volume;    // {0}: it does not know any, and holds nothing
   VolumeEpoch epoch;  // the highest it has followed; an older writer is refused
   Lsn after;
-  Lsn lowest_read_point;
+  Lsn lowest_read_point;  // held where a volume is named: LSN 0 is one that is held, too
 };
 // Sent when it has changed, and as a sign of life.
 struct FollowProgress {

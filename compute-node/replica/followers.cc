@@ -37,7 +37,8 @@ absl::StatusOr<std::optional<FollowerId>> Followers::Add(FollowerId id, const Fo
   readers_[hello.node] = {.stream = id,
                           .lowest_read_point = hello.lowest_read_point,
                           .published = hello.after,
-                          .is_holding = hello.lowest_read_point != Lsn(),
+                          // One that reads an empty volume holds LSN 0.
+                          .is_holding = hello.volume != VolumeId(),
                           .heard_at = now};
   return old;
 }

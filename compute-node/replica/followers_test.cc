@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <optional>
+
 namespace sextant::compute {
 namespace {
 
@@ -11,10 +13,13 @@ class FollowersTest : public ::testing::Test {
   static RedoFeedState Feed(uint64_t begin, uint64_t vdl, uint64_t head) {
     return {VolumeId(1), VolumeEpoch(4), Lsn(begin), Lsn(vdl), Lsn(head), 1};
   }
-  FollowerId Add(const std::string& node, uint64_t after, uint64_t lowest = 0) {
+  // With no read point: one that has not been open yet.
+  FollowerId Add(const std::string& node, uint64_t after, std::optional<uint64_t> lowest = {}) {
     const FollowerId id(++next_id_);
-    const auto added = followers_.Add(
-        id, {node, VolumeId(), VolumeEpoch(), Lsn(after), Lsn(lowest)}, Feed(10, 20, 30), now_);
+    const auto added = followers_.Add(id,
+                                      {node, lowest ? VolumeId(1) : VolumeId(), VolumeEpoch(),
+                                       Lsn(after), Lsn(lowest.value_or(0))},
+                                      Feed(10, 20, 30), now_);
     EXPECT_TRUE(added.ok()) << added.status();
     return id;
   }
@@ -133,6 +138,16 @@ TEST_F(FollowersTest, ReadPointsHoldUntilTheReaderIsSilent) {
   EXPECT_EQ(followers_.LowestHold(), std::nullopt);
   followers_.Progressed(a, {Lsn(19), Lsn(20)}, now_);  // it was paused
   EXPECT_EQ(followers_.LowestHold(), Lsn(19));
+}
+
+// Seed 901148: a reader that was at LSN 0 lost its stream, and its hold with the next one.
+TEST_F(FollowersTest, OneThatReadsAnEmptyVolumeHoldsItAcrossStreams) {
+  const FollowerId first = Add("reader-1", 0);
+  EXPECT_EQ(followers_.LowestHold(), std::nullopt);
+  followers_.Progressed(first, {Lsn(), Lsn()}, now_);
+  EXPECT_EQ(followers_.LowestHold(), Lsn());
+  Add("reader-1", 0, /*lowest=*/0);
+  EXPECT_EQ(followers_.LowestHold(), Lsn());
 }
 
 TEST_F(FollowersTest, ANewStreamOfAReaderTakesTheOldOnesPlace) {
