@@ -204,7 +204,8 @@ void Segment::RaiseEpoch(const protocol::RaiseEpochRequest& request, ReplyToken 
   }
 }
 
-absl::Status Segment::CheckDrop(const protocol::DropSegmentRequest& request) const {
+absl::Status Segment::CheckDrop(const protocol::DropSegmentRequest& request,
+                                std::string_view node) const {
   const bool is_newest = request.epoch > fence_.epoch() ||
                          (request.epoch == fence_.epoch() && request.writer == fence_.writer());
   if (request.segment != state_.segment || !is_newest) {
@@ -213,8 +214,8 @@ absl::Status Segment::CheckDrop(const protocol::DropSegmentRequest& request) con
   }
   const volume::Membership& known = view_.membership();
   const volume::Membership& told = request.membership;
-  const bool counts = told.IsActive(state_.slot) && known.IsActive(state_.slot) &&
-                      told.members[state_.slot].node == known.members[state_.slot].node;
+  // The slot may be another node's by now, and the membership known here may say so, too.
+  const bool counts = told.IsActive(state_.slot) && told.members[state_.slot].node == node;
   if (told.epoch >= known.epoch && !counts) return absl::OkStatus();
   return absl::FailedPreconditionError(
       Text(Name(), ": not dropped, it counts in membership ",

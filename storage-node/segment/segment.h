@@ -143,8 +143,9 @@ class Segment {
   // that lay there and did not count so already.
   size_t MarkDamaged(LogPosition position);
   // Whether the segment may be dropped, with all that it holds; errors as DropSegmentRequest says.
-  // Changes nothing: once dropped, it is not to be used any more.
-  absl::Status CheckDrop(const protocol::DropSegmentRequest& request) const;
+  // `node`: the name of the node that it lies on. Changes nothing: once dropped, it is not to be
+  // used any more.
+  absl::Status CheckDrop(const protocol::DropSegmentRequest& request, std::string_view node) const;
   // Everything handed out with tickets <= `ticket` is durable.
   void Persisted(PersistTicket ticket);
   // The store refused `ticket` for want of room; nothing of it was written. Its batches are

@@ -127,5 +127,29 @@ TEST_F(VolumeViewTest, AReplacedSegmentTakesNoPart) {
   EXPECT_EQ(rig_.acks[0].ack.status.code(), absl::StatusCode::kNotFound);
 }
 
+// Seed 900351: a segment that had been left out learnt of a membership in which its slot was
+// another node's, took that for its own, and was never dropped.
+TEST_F(VolumeViewTest, ASlotThatIsAnotherNodesByNowDoesNotKeepASegmentFromBeingDropped) {
+  const quorum::Slot own = state_.slot;
+  const std::string node = state_.membership.members[own].node;
+  volume::Membership next = state_.membership;
+  next.members[own].node = "successor";
+  next.epoch = next.epoch.Next();
+  protocol::RaiseEpochRequest claim = Raise(1, 1);
+  claim.epoch = state_.epoch;
+  claim.writer = state_.writer;
+  claim.membership = next;
+  rig_.segment().RaiseEpoch(claim, ReplyToken(9));
+  rig_.Settle();
+  ASSERT_EQ(rig_.segment().state().membership, next);
+  protocol::DropSegmentRequest drop{state_.segment, state_.epoch, state_.writer, next};
+  EXPECT_OK(rig_.segment().CheckDrop(drop, node));
+  EXPECT_THAT(rig_.segment().CheckDrop(drop, "successor"),
+              StatusIs(absl::StatusCode::kFailedPrecondition));
+  drop.membership.epoch = state_.membership.epoch;
+  EXPECT_THAT(rig_.segment().CheckDrop(drop, node),
+              StatusIs(absl::StatusCode::kFailedPrecondition));
+}
+
 }  // namespace
 }  // namespace sextant::storage

@@ -336,7 +336,7 @@ absl::Status StorageNodeImpl::DropSegment(const protocol::DropSegmentRequest& re
   if (slot == nullptr) return absl::OkStatus();
   {
     std::lock_guard<std::mutex> lock(slot->mutex);
-    RETURN_IF_ERROR(slot->segment.CheckDrop(request));
+    RETURN_IF_ERROR(slot->segment.CheckDrop(request, options_.node));
     slot->is_dropped = true;
   }
   std::promise<absl::Status> committed;

@@ -55,7 +55,8 @@ void StorageHost::DropSegment(const protocol::DropSegmentRequest& request,
                               Network::Answer<protocol::DropSegmentReply> answer) {
   if (IsCreating([this, request, answer] { DropSegment(request, answer); })) return;
   Slot* slot = Find(request.segment);
-  const absl::Status status = slot == nullptr ? absl::OkStatus() : slot->segment.CheckDrop(request);
+  const absl::Status status =
+      slot == nullptr ? absl::OkStatus() : slot->segment.CheckDrop(request, member_.node);
   if (slot == nullptr || !status.ok()) {
     running_->is_creating = false;
     return status.ok() ? answer(protocol::DropSegmentReply{}) : answer(status);
