@@ -52,13 +52,15 @@ void RecoveryChecker::Opened(ComputeNo compute, const compute::RecoveredVolume& 
   }
 }
 
-// No record may lie beyond the end of the volume.
+// No record may lie beyond the end of the volume, other than a successor's: a claimant that had
+// paused may open after it, of an epoch that is over.
 void RecoveryChecker::CheckSize(const compute::RecoveredVolume& volume) {
   const size_t groups = volume.memberships.size();
   if (groups_used_ > 0 && groups > groups_used_) sim_.Count(Rare::kGrowthTakenOver);
   for (const auto& [lsn, record] : facts_.history.records()) {
     const PgId pg = facts_.geometry.PgOf(record.page);
-    if (pg.value() < groups || facts_.history.IsAnnulled(lsn, record.epoch)) continue;
+    if (pg.value() < groups || record.epoch >= volume.epoch) continue;
+    if (facts_.history.IsAnnulled(lsn, record.epoch)) continue;
     return sim_.Violate("I1", "epoch ", volume.epoch, " opens with ", groups, " groups, LSN ", lsn,
                         " lies in pg ", pg);
   }
