@@ -229,6 +229,7 @@ class WriterVolume final : public ServedVolume, private ReadSource {
   RedoFeedState FeedState();
   void NoteCommitTimes();
   void MoveReadersHold(Instant now);
+  void HoldFor(Lsn read_point);
   void EndReaders(const absl::Status& why);
 
   // --- reading and appending (writer_volume_pages.cc)

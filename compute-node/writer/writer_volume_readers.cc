@@ -43,6 +43,7 @@ absl::StatusOr<FollowerId> WriterVolume::Follow(const protocol::FollowHello& hel
     if (is_shut_down_) return absl::UnavailableError("this node is shutting down");
     ASSIGN_OR_RETURN(const std::optional<FollowerId> replaced,
                      followers_.Add(id, hello, FeedState(), rpc::SteadyNow()));
+    HoldFor(hello.lowest_read_point);
     if (replaced) {
       if (const auto old = readers_.find(*replaced); old != readers_.end()) {
         endings_.push_back({std::move(old->second),
@@ -61,6 +62,7 @@ absl::StatusOr<FollowerId> WriterVolume::Follow(const protocol::FollowHello& hel
 void WriterVolume::FollowerProgressed(FollowerId id, const protocol::FollowProgress& progress) {
   std::lock_guard lock(mutex_);
   followers_.Progressed(id, progress, rpc::SteadyNow());
+  HoldFor(progress.lowest_read_point);
 }
 
 void WriterVolume::FollowerSent(FollowerId id) {
@@ -215,6 +217,11 @@ void WriterVolume::MoveReadersHold(Instant now) {
   if (hold) writer_->OpenReadPoint(*hold);
   if (readers_hold_) writer_->CloseReadPoint(*readers_hold_);
   readers_hold_ = hold;
+}
+
+// What a reader told is held before it is answered: PGMRPL may rise with the next acknowledgement.
+void WriterVolume::HoldFor(Lsn read_point) {
+  if (!readers_hold_ || read_point < *readers_hold_) MoveReadersHold(rpc::SteadyNow());
 }
 
 absl::StatusOr<Lsn> WriterVolume::AsOfLsn(Lsn lsn) const {

@@ -185,6 +185,7 @@ class ComputeHost {
   void FeedReaders();
   void NoteCommitTimes();
   void MoveReadersHold();
+  void HoldFor(Lsn read_point);
   std::optional<size_t> NodeOf(compute::MemberAddress member) const;
   const std::string& NameOf(size_t node) const { return world_.nodes[node]->member().node; }
   // --- compute_endpoint.cc

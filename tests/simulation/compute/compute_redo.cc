@@ -32,11 +32,13 @@ void ComputeHost::ServeRedo(const RedoRequest& request, RedoAnswer answer) {
     const auto added = redo.followers.Add(request.stream, *request.hello, FeedState(), now());
     if (!added.ok()) return answer(added.status());
     if (*added) redo.waiting.erase(**added);
+    HoldFor(request.hello->lowest_read_point);
   } else {
     if (known == redo.turns.end()) return answer(absl::NotFoundError("no such stream"));
     if (request.turn != known->second + 1) return;
     redo.followers.Progressed(request.stream, request.progress, now());
     redo.followers.Sent(request.stream);
+    HoldFor(request.progress.lowest_read_point);
   }
   redo.turns[request.stream] = request.turn;
   redo.waiting[request.stream] = std::move(answer);
@@ -130,6 +132,11 @@ void ComputeHost::MoveReadersHold() {
   if (hold) OpenPoint(*hold);
   if (redo.hold) ClosePoint(*redo.hold);
   redo.hold = hold;
+}
+
+void ComputeHost::HoldFor(Lsn read_point) {
+  const std::optional<Lsn>& hold = running_->redo->hold;
+  if (!hold || read_point < *hold) MoveReadersHold();
 }
 
 }  // namespace sextant::simulation
