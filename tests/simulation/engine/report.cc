@@ -142,6 +142,8 @@ std::string Summary(const Report& report) {
 std::string NeverMet(const Report& report) {
   std::string text;
   for (size_t i = 0; i < kRares; ++i) {
+    // That an evening could not be judged in full is told, not wanted.
+    if (i == static_cast<size_t>(Rare::kTooFewForDrill)) continue;
     if (report.rares[i] == 0) text += Text(text.empty() ? "" : "; ", kRareNames[i]);
   }
   return text;
