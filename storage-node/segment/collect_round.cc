@@ -6,6 +6,7 @@
 #include "common/base/check.h"
 #include "common/base/status.h"
 #include "common/base/text.h"
+#include "storage-node/segment/read_back.h"
 
 namespace sextant::storage {
 
@@ -43,11 +44,7 @@ absl::Status CollectRound::Made(Lsn version) {
 
 absl::Status CollectRound::ReadBack(const absl::StatusOr<std::optional<page::PageImage>>& found) {
   SEXTANT_CHECK(step_ == Step::kReadBack);
-  RETURN_IF_ERROR(found.status());
-  if (!found->has_value() || (*found)->lsn != version()) {
-    return absl::DataLossError(Text("page ", page(), ": the version at lsn ", version(),
-                                    " was written and is not there: the log is kept"));
-  }
+  RETURN_IF_ERROR(CheckReadBack({page(), version()}, found));
   NextPage(Step::kMoveLogStart);
   return absl::OkStatus();
 }

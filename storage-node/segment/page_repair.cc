@@ -49,17 +49,14 @@ std::optional<PageRepair::Make> PageRepair::Next(const protocol::SegmentStatus& 
 
 std::optional<PageRepair::Replace> PageRepair::Made(
     const absl::StatusOr<protocol::ReadPagesReply>& reply, Instant now) {
-  SEXTANT_CHECK(is_busy_);
-  is_busy_ = false;
+  SEXTANT_CHECK(is_busy_ && !is_replacing_);
   if (!reply.ok() || reply->pages.size() != 1 || reply->pages[0].bytes.size() != page_bytes_ ||
       reply->pages[0].lsn > read_point_) {
+    is_busy_ = false;
     TryAnother(now);
     return std::nullopt;
   }
-  damaged_.erase(current_);
-  repaired_[current_] = now;
-  turn_ = 0;
-  backoff_ = absl::ZeroDuration();
+  is_replacing_ = true;
   Replace replace{.page = current_.page};
   const page::PageImage& image = reply->pages[0];
   if (image.lsn != Lsn()) replace.image = image;
@@ -68,6 +65,19 @@ std::optional<PageRepair::Replace> PageRepair::Made(
     if (image.lsn > std::max(current_.lsn, durable_floor_)) replace.read_floor = read_point_;
   }
   return replace;
+}
+
+void PageRepair::Replaced(const absl::Status& status, Instant now) {
+  SEXTANT_CHECK(is_replacing_);
+  is_busy_ = is_replacing_ = false;
+  turn_ = 0;
+  if (!status.ok()) {
+    not_before_ = now + TakeBackoff();
+    return;
+  }
+  damaged_.erase(current_);
+  repaired_[current_] = now;
+  backoff_ = absl::ZeroDuration();
 }
 
 void PageRepair::TryAnother(Instant now) {

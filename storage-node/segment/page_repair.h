@@ -15,7 +15,9 @@
 //   - it is newer: then P is the lowest point that is read, and what lies below is needed no more.
 //     That must be durable before the damaged one is dropped: a restart may forget PGMRPL, and a
 //     read below the new version would then take the page for one that was never written.
-// Never is one dropped before its replacement is there.
+// Never is one dropped before its replacement is there, as the disk shows it (read_back.h). One
+// that takes the damaged one's place need not be looked at: if that write is lost, the damage is
+// met again.
 #pragma once
 
 #include <optional>
@@ -57,7 +59,8 @@ class PageRepair {
     protocol::ReadPagesRequest request;  // one page
   };
   // In this order: make `read_floor` durable as a segment's state has it, write `image` (there is
-  // none if the page was never written), drop `drop`. Where the first fails the rest is left, too.
+  // none if the page was never written), drop `drop`, and before that flush `image` and see that it
+  // is there (CheckReadBack). Where one fails the rest is left, too.
   struct Replace {
     PageNo page;
     std::optional<Lsn> read_floor;
@@ -76,8 +79,10 @@ class PageRepair {
   // Gossip::Next.
   std::optional<Make> Next(const protocol::SegmentStatus& status,
                            const std::vector<quorum::Slot>& peers, Instant now);
-  // What came of it. The replacement, if it is one: the damaged version counts as repaired then.
+  // What came of it. The replacement, if it is one; then Replaced is due.
   std::optional<Replace> Made(const absl::StatusOr<protocol::ReadPagesReply>& reply, Instant now);
+  // OK: the damaged version counts as repaired. Otherwise it is tried again after a while.
+  void Replaced(const absl::Status& status, Instant now);
 
  private:
   absl::Duration TakeBackoff();
@@ -88,6 +93,7 @@ class PageRepair {
   absl::btree_set<DamagedPage> damaged_;
   absl::btree_map<DamagedPage, Instant> repaired_;  // when; those within `rest`
   bool is_busy_ = false;
+  bool is_replacing_ = false;       // and it was made
   DamagedPage current_;             // under repair
   Lsn read_point_, durable_floor_;  // that current_ is made anew for
   uint32_t page_bytes_ = 0;

@@ -12,19 +12,26 @@ namespace sextant::storage {
 
 void Rebuild::Start(const protocol::SegmentStatus& status, Instant now) {
   if (is_running()) return;
-  state_ = State::kCopying;
   begun_ = status;
-  const uint64_t first_page =
-      uint64_t{status.segment.pg.value()} * status.descriptor.geometry.pages_per_pg;
-  // What the segment's own log no longer holds, its page versions do.
-  request_ = {
-      .segment = status.segment, .from = PageNo(first_page), .changed_after = status.log_start};
-  log_start_.reset();
-  read_floor_ = Lsn();
-  progress_ = {.next = request_.from};
+  progress_ = {};
   not_before_ = now;
   in_vain_ = 0;
   backoff_ = absl::ZeroDuration();
+  BeginPass();
+}
+
+void Rebuild::BeginPass() {
+  state_ = State::kCopying;
+  const uint64_t first_page =
+      uint64_t{begun_.segment.pg.value()} * begun_.descriptor.geometry.pages_per_pg;
+  // What the segment's own log no longer holds, its page versions do.
+  request_ = {
+      .segment = begun_.segment, .from = PageNo(first_page), .changed_after = begun_.log_start};
+  log_start_.reset();
+  read_floor_ = Lsn();
+  written_.clear();
+  read_back_ = 0;
+  progress_.next = request_.from;
 }
 
 // Something else, the writer or a peer's log, closed the gap: what was copied does no harm. Or the
@@ -42,6 +49,7 @@ Rebuild::Duty Rebuild::Next(const protocol::SegmentStatus& status,
     return {};
   }
   if (now < not_before_) return {};
+  if (state_ == State::kReadingBack) return NextReadBack();
   if (state_ == State::kFinishing) {
     is_busy_ = true;
     return Finish{
@@ -103,14 +111,36 @@ void Rebuild::Take(const protocol::CopyPagesReply& reply) {
   log_start_ = std::min(log_start_.value_or(reply.pg_lsn), reply.pg_lsn);
   read_floor_ = std::max(read_floor_, reply.read_point);
   progress_.pages_copied += reply.pages.size();
-  for (const auto& page : reply.pages) progress_.bytes_copied += page.image.bytes.size();
+  for (const auto& [page, image] : reply.pages) {
+    progress_.bytes_copied += image.bytes.size();
+    written_.push_back({page, image.lsn});
+  }
   in_vain_ = 0;
   backoff_ = absl::ZeroDuration();
   if (reply.is_last) {
-    state_ = State::kFinishing;
+    state_ = written_.empty() ? State::kFinishing : State::kReadingBack;
   } else {
     progress_.next = request_.from = reply.next;
   }
+}
+
+Rebuild::Duty Rebuild::NextReadBack() {
+  is_busy_ = true;
+  reading_back_ = std::min(options_.pages_read_back_at_once, written_.size() - read_back_);
+  const auto first = written_.begin() + static_cast<ptrdiff_t>(read_back_);
+  return ReadBack{.is_first = read_back_ == 0,
+                  .pages = {first, first + static_cast<ptrdiff_t>(reading_back_)}};
+}
+
+void Rebuild::WasReadBack(const absl::Status& status, Instant now) {
+  SEXTANT_CHECK(is_busy_ && state_ == State::kReadingBack);
+  is_busy_ = false;
+  if (!status.ok()) {
+    not_before_ = now + TakeBackoff();
+    return BeginPass();
+  }
+  read_back_ += reading_back_;
+  if (read_back_ == written_.size()) state_ = State::kFinishing;
 }
 
 void Rebuild::TryAnother(Instant now) {

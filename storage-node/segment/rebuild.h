@@ -14,8 +14,12 @@
 //   - but no version as of a read point below R, the highest of all replies, is promised.
 //
 // So its log may start at S with R as read floor (Segment::MoveLogStart), once the pages are
-// flushed. Gossip goes on from S. Should the peers' logs have left S behind meanwhile, another pass
+// flushed and each was read back (read_back.h): the peers' log that they stand in for is gone, a
+// write that the disk lost would be found by nobody any more. If one is not there, all are copied
+// anew. Gossip goes on from S. Should the peers' logs have left S behind meanwhile, another pass
 // copies only what changed above S: it is shorter, and so the passes converge.
+//
+// What was written is kept in mind until then: 16 bytes a page.
 //
 // A segment that is dropped and made anew meanwhile (another incarnation) has none of the pages
 // copied so far: the pass ends, and the next one begins with the first page.
@@ -34,6 +38,7 @@
 #include "common/base/instant.h"
 #include "common/base/prng.h"
 #include "common/protocol/storage_messages.h"
+#include "storage-node/segment/read_back.h"
 
 namespace sextant::storage {
 
@@ -41,6 +46,7 @@ struct RebuildOptions {
   // After all peers were asked in vain: doubles from the first to the last; jittered down to half.
   absl::Duration first_backoff = absl::Milliseconds(200);
   absl::Duration max_backoff = absl::Seconds(5);
+  size_t pages_read_back_at_once = 64;
 };
 
 class Rebuild {
@@ -49,13 +55,19 @@ class Rebuild {
     quorum::Slot peer = 0;
     protocol::CopyPagesRequest request;
   };
-  // All pages are there: flush them, then move the start of the segment's log.
+  // All pages were stored: flush them, if `is_first`, and see that each of these is there
+  // (CheckReadBack).
+  struct ReadBack {
+    bool is_first = true;
+    std::vector<PageVersion> pages;
+  };
+  // All pages are there: move the start of the segment's log.
   struct Finish {
     IncarnationId incarnation;  // of which segment: one made anew since lacks the pages
     Lsn log_start;
     Lsn read_floor;
   };
-  using Duty = std::variant<std::monostate, Ask, Finish>;
+  using Duty = std::variant<std::monostate, Ask, ReadBack, Finish>;
 
   Rebuild(RebuildOptions options, Prng prng) : options_(options), prng_(prng) {}
 
@@ -64,12 +76,14 @@ class Rebuild {
   bool is_running() const { return state_ != State::kIdle; }
 
   // What to do now, if anything, given what the segment says of itself. `peers` as of Gossip::Next.
-  // One duty at a time: the next one comes after Copied or Finished.
+  // One duty at a time: the next one comes after Copied, WasReadBack or Finished.
   Duty Next(const protocol::SegmentStatus& status, const std::vector<quorum::Slot>& peers,
             Instant now);
   // The answer to an Ask. OK: its pages must be stored (not synced) before Next is called again;
   // otherwise nothing of it may be used.
   absl::Status Copied(const absl::StatusOr<protocol::CopyPagesReply>& reply, Instant now);
+  // What became of a ReadBack: OK, all of its pages are there; otherwise the pass begins anew.
+  void WasReadBack(const absl::Status& status, Instant now);
   // What became of a Finish.
   void Finished(const absl::Status& status, Instant now);
 
@@ -78,9 +92,11 @@ class Rebuild {
   quorum::Slot peer() const { return peer_; }
 
  private:
-  enum class State { kIdle, kCopying, kFinishing };
+  enum class State { kIdle, kCopying, kReadingBack, kFinishing };
 
   bool IsOver(const protocol::SegmentStatus& status) const;
+  void BeginPass();
+  Duty NextReadBack();
   absl::Status Check(const protocol::CopyPagesReply& reply) const;
   void Take(const protocol::CopyPagesReply& reply);
   void TryAnother(Instant now);
@@ -97,6 +113,9 @@ class Rebuild {
   protocol::CopyPagesRequest request_;
   std::optional<Lsn> log_start_;  // S; nothing before the first reply
   Lsn read_floor_;                // R
+  std::vector<PageVersion> written_;
+  size_t read_back_ = 0;     // so many of them are there
+  size_t reading_back_ = 0;  // and so many of the next are looked at
   protocol::RebuildProgress progress_;
 
   quorum::Slot peer_ = 0;

@@ -95,6 +95,14 @@ class RebuildTest : public ::testing::Test {
         patient_.disk.pages[page.page][page.image.lsn] = page.image;
       return true;
     }
+    if (const auto* what = std::get_if<Rebuild::ReadBack>(&duty)) {
+      absl::Status status;
+      for (const PageVersion& version : what->pages) {
+        status.Update(CheckReadBack(version, patient_.disk.Page(version.page, version.lsn)));
+      }
+      rebuild_.WasReadBack(status, now_);
+      return true;
+    }
     if (const auto* finish = std::get_if<Rebuild::Finish>(&duty)) {
       patient_.log_start_replies.clear();
       patient_.segment().MoveLogStart({finish->log_start, finish->read_floor}, ReplyToken(8));
@@ -197,6 +205,46 @@ TEST_F(RebuildTest, AFinishedCopyIsNotTheBeginningOfASegmentMadeAnew) {
   anew.incarnation = IncarnationId(43);
   EXPECT_TRUE(std::holds_alternative<std::monostate>(rebuild_.Next(anew, kPeers, now_)));
   EXPECT_FALSE(rebuild_.is_running());
+}
+
+TEST_F(RebuildTest, APageThatTheDiskLostIsCopiedAnewBeforeTheLogBegins) {
+  Write(30);
+  Send(&peer_, 0);
+  Collect(&peer_, 20);
+  TellVdl(&patient_);
+  rebuild_.Start(patient_.segment().Status(), now_);
+  ASSERT_TRUE(Step(peer_, 100));
+  patient_.disk.pages[kPage.Next()].clear();
+  ASSERT_TRUE(Step(peer_, 100)) << "read back";
+  EXPECT_FALSE(Step(peer_, 100)) << "copies again after a while";
+  EXPECT_EQ(patient_.segment().log_start(), Lsn());
+  now_ = now_ + absl::Seconds(10);
+  while (Step(peer_, 100)) {
+  }
+  EXPECT_FALSE(rebuild_.is_running());
+  EXPECT_EQ(patient_.segment().log_start(), Lsn(30));
+  ExpectSamePages(peer_, 30);
+}
+
+TEST_F(RebuildTest, PagesAreReadBackInPortionsAfterOneFlush) {
+  rebuild_ = Rebuild({.pages_read_back_at_once = 3}, Prng(1));
+  Write(30);
+  Send(&peer_, 0);
+  Collect(&peer_, 30);
+  TellVdl(&patient_);
+  rebuild_.Start(patient_.segment().Status(), now_);
+  ASSERT_TRUE(Step(peer_, 100));
+  std::vector<size_t> portions;
+  Rebuild::Duty duty = Next();
+  for (; std::holds_alternative<Rebuild::ReadBack>(duty); duty = Next()) {
+    const auto& what = std::get<Rebuild::ReadBack>(duty);
+    EXPECT_EQ(what.is_first, portions.empty());
+    portions.push_back(what.pages.size());
+    EXPECT_TRUE(std::holds_alternative<std::monostate>(Next())) << "one at a time";
+    rebuild_.WasReadBack(absl::OkStatus(), now_);
+  }
+  EXPECT_EQ(portions, (std::vector<size_t>{3, 3, 1}));
+  EXPECT_TRUE(std::holds_alternative<Rebuild::Finish>(duty));
 }
 
 TEST_F(RebuildTest, WhatIsWrittenMeanwhileComesAsLog) {

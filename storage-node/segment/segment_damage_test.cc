@@ -264,6 +264,9 @@ TEST_F(PageRepairTest, AsksTheSegmentItselfThenItsPeers) {
   ASSERT_TRUE(replace.has_value());
   EXPECT_EQ(replace->image->lsn, Lsn(30));
   EXPECT_EQ(replace->drop, std::nullopt) << "it takes the damaged one's place";
+  EXPECT_EQ(Next(), std::nullopt) << "one at a time";
+  EXPECT_FALSE(repair_.empty());
+  repair_.Replaced(absl::OkStatus(), now_);
   EXPECT_TRUE(repair_.empty());
   repair_.Found({kPage, Lsn(30)}, now_);
   EXPECT_TRUE(repair_.empty()) << "reported by the reading that repaired it";
@@ -293,6 +296,20 @@ TEST_F(PageRepairTest, ThatNobodyReadsItIsMadeDurableBeforeTheDrop) {
   EXPECT_EQ(replace->drop, Lsn(12));
 }
 
+TEST_F(PageRepairTest, AReplacementThatIsNotThereIsMadeAgain) {
+  repair_.Found({kPage, Lsn(12)}, now_);
+  Next();
+  ASSERT_TRUE(Made(18).has_value());
+  repair_.Replaced(absl::DataLossError("not there"), now_);
+  EXPECT_FALSE(repair_.empty());
+  EXPECT_EQ(Next(), std::nullopt) << "the disk is left alone for a while";
+  now_ = now_ + absl::Seconds(1);
+  EXPECT_EQ(Next()->request.pages[0], kPage);
+  ASSERT_TRUE(Made(18).has_value());
+  repair_.Replaced(absl::OkStatus(), now_);
+  EXPECT_TRUE(repair_.empty());
+}
+
 TEST_F(PageRepairTest, AWriteThatWentAstrayIsDropped) {
   repair_.Found({kPage, Lsn(30)}, now_);
   Next();
@@ -312,6 +329,7 @@ TEST_F(PageRepairTest, WhatNobodyCanReplaceWaitsAndDoesNotKeepOthersWaiting) {
   now_ = now_ + absl::Seconds(1);
   EXPECT_EQ(Next()->request.pages[0], kPage.Next());
   EXPECT_TRUE(Made(31).has_value());
+  repair_.Replaced(absl::OkStatus(), now_);
   EXPECT_EQ(Next()->request.pages[0], kPage);
   EXPECT_TRUE(Made(30).has_value());
 }

@@ -186,6 +186,9 @@ Lsn GossipRunner::Take(const protocol::SegmentStatus& status, const Gossip::Ask&
 bool GossipRunner::ServeRebuild(const protocol::SegmentStatus& status, Rebuild* rebuild) {
   const Rebuild::Duty duty = rebuild->Next(status, PeersOf(status), rpc::SteadyNow());
   if (const auto* ask = std::get_if<Rebuild::Ask>(&duty)) return CopyPages(status, *ask, rebuild);
+  if (const auto* what = std::get_if<Rebuild::ReadBack>(&duty)) {
+    return ReadBack(status.segment, *what, rebuild);
+  }
   if (const auto* finish = std::get_if<Rebuild::Finish>(&duty)) {
     return FinishRebuild(status.segment, *finish, rebuild);
   }
@@ -210,6 +213,16 @@ bool GossipRunner::CopyPages(const protocol::SegmentStatus& status, const Rebuil
   progress.peer = peer;
   node_->SetRebuild(status.segment, std::move(progress));
   return true;
+}
+
+bool GossipRunner::ReadBack(SegmentId segment, const Rebuild::ReadBack& what, Rebuild* rebuild) {
+  const absl::Status status = node_->ReadBack(segment, what);
+  rebuild->WasReadBack(status, rpc::SteadyNow());
+  if (status.ok()) return true;
+  spdlog::warn("pages copied from peers are not all there, they are copied anew{}",
+               rpc::Fields("node", name_, "volume", FormatVolumeId(segment.volume), "pg",
+                           segment.pg, "error", status));
+  return false;
 }
 
 bool GossipRunner::FinishRebuild(SegmentId segment, const Rebuild::Finish& finish,
@@ -241,14 +254,19 @@ bool GossipRunner::ServeRepair(const protocol::SegmentStatus& status, PageRepair
   const auto replace = repair->Made(reply, rpc::SteadyNow());
   if (!replace.has_value()) return true;  // the next one in turn
   budget_.Spend(replace->image ? replace->image->bytes.size() : 0, rpc::SteadyNow());
-  if (replace->read_floor.has_value() &&
-      !node_
-           ->BeginLogAt(status.segment, status.incarnation,
-                        {.lsn = status.log_start, .read_floor = *replace->read_floor})
-           .ok()) {
-    return true;  // its log moves at this moment: the damage will be met again
+  absl::Status outcome;
+  if (replace->read_floor.has_value()) {  // refused while its log moves
+    outcome = node_->BeginLogAt(status.segment, status.incarnation,
+                                {.lsn = status.log_start, .read_floor = *replace->read_floor});
   }
-  if (!node_->ReplacePage(status.segment, *replace).ok()) return false;  // the node ends
+  if (outcome.ok()) outcome = node_->ReplacePage(status.segment, *replace);
+  repair->Replaced(outcome, rpc::SteadyNow());
+  if (!outcome.ok()) {
+    spdlog::warn("a damaged page version could not be replaced{}",
+                 rpc::Fields("node", name_, "volume", FormatVolumeId(status.segment.volume), "pg",
+                             status.segment.pg, "page", replace->page, "error", outcome));
+    return false;
+  }
   ++repaired_pages_;
   spdlog::info("damaged page version replaced{}",
                rpc::Fields("node", name_, "volume", FormatVolumeId(status.segment.volume), "pg",

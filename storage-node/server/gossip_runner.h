@@ -87,6 +87,7 @@ class GossipRunner {
   bool ServeGossip(const protocol::SegmentStatus& status, Machines* machines);
   bool ServeRebuild(const protocol::SegmentStatus& status, Rebuild* rebuild);
   bool CopyPages(const protocol::SegmentStatus& status, const Rebuild::Ask& ask, Rebuild* rebuild);
+  bool ReadBack(SegmentId segment, const Rebuild::ReadBack& what, Rebuild* rebuild);
   bool FinishRebuild(SegmentId segment, const Rebuild::Finish& finish, Rebuild* rebuild);
   bool ServeRepair(const protocol::SegmentStatus& status, PageRepair* repair);
   // The segment is whole, or gone.

@@ -267,6 +267,45 @@ TEST_F(RepairTest, AMemberThatWasAwayForTooLongIsRebuilt) {
   ExpectPages(2);
 }
 
+TEST_F(RepairTest, ARebuildReliesOnNoPageThatTheDiskLost) {
+  WriteSome(10);
+  for (size_t i : {0, 1, 2}) WriteTo(i, Lsn(0));
+  WriteSome(60);
+  for (size_t i : {0, 1}) {
+    WriteTo(i, Lsn(10));
+    Release(i);
+    ASSERT_TRUE(AwaitCollected(i));
+  }
+  nodes_[2].disk->MisdirectNextPage(PageNo(3));  // of page 0, below what page 3 is now
+  Heartbeat(2, chain_.last_lsn());
+  ASSERT_TRUE(Await([&] { return Status(2).scl == chain_.last_lsn(); }));
+  EXPECT_GE(nodes_[2].gossip->counters().pages, 32u) << "copied twice";
+  ExpectPages(2);
+}
+
+TEST_F(RepairTest, ADamagedVersionStaysWhileItsReplacementIsNotThere) {
+  WriteSome(40);
+  WriteTo(0, Lsn(0));
+  Heartbeat(0, chain_.last_lsn());
+  StorageNode& node = *nodes_[0].node;
+  const auto stored = [&](Lsn lsn) {
+    return protocol::CopyPagesReply::Page{PageNo(3), {lsn, chain_.PageAt(PageNo(3), lsn)}};
+  };
+  const Lsn old_lsn(20), new_lsn(36);
+  ASSERT_OK(node.StorePages(kSegment, {stored(old_lsn)}));
+  PageRepair::Replace replace{.page = PageNo(3), .image = stored(new_lsn).image, .drop = old_lsn};
+  nodes_[0].disk->MisdirectNextPage(PageNo(5));
+  EXPECT_EQ(node.ReplacePage(kSegment, replace).code(), absl::StatusCode::kDataLoss);
+  const auto is_there = [&](Lsn lsn) {
+    return node.ReadBack(kSegment, {.pages = {{PageNo(3), lsn}}}).ok();
+  };
+  EXPECT_TRUE(is_there(old_lsn));
+  EXPECT_FALSE(is_there(new_lsn));
+  ASSERT_OK(node.ReplacePage(kSegment, replace));
+  EXPECT_FALSE(is_there(old_lsn));
+  EXPECT_TRUE(is_there(new_lsn));
+}
+
 TEST_F(RepairTest, ADamagedBatchIsFoundByScrubbingAndFetchedAnew) {
   for (int i = 0; i < 5; ++i) {
     const Lsn before = chain_.last_lsn();

@@ -66,6 +66,7 @@ class StorageNodeImpl : public StorageNode {
       const protocol::CopyPagesRequest& request) override;
   absl::Status StorePages(SegmentId segment,
                           const std::vector<protocol::CopyPagesReply::Page>& pages) override;
+  absl::Status ReadBack(SegmentId segment, const Rebuild::ReadBack& what) override;
   absl::Status BeginLogAt(SegmentId segment, IncarnationId incarnation,
                           const LogStart& to) override;
   void SetRebuild(SegmentId segment, std::optional<protocol::RebuildProgress> progress) override;
@@ -394,6 +395,14 @@ absl::Status StorageNodeImpl::StorePages(SegmentId segment,
   return absl::OkStatus();
 }
 
+absl::Status StorageNodeImpl::ReadBack(SegmentId segment, const Rebuild::ReadBack& what) {
+  if (what.is_first) RETURN_IF_ERROR(Written(store_->FlushPages()));
+  for (const PageVersion& version : what.pages) {
+    RETURN_IF_ERROR(CheckReadBack(version, store_->ReadPage(segment, version.page, version.lsn)));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status StorageNodeImpl::BeginLogAt(SegmentId segment, IncarnationId incarnation,
                                          const LogStart& to) {
   SegmentSlot* slot = Find(segment);
@@ -419,6 +428,9 @@ absl::Status StorageNodeImpl::ReplacePage(SegmentId segment, const PageRepair::R
     RETURN_IF_ERROR(Written(store_->WritePage(segment, replace.page, *replace.image)));
   }
   if (!replace.drop) return absl::OkStatus();
+  if (replace.image) {
+    RETURN_IF_ERROR(ReadBack(segment, {.pages = {{replace.page, replace.image->lsn}}}));
+  }
   return Written(store_->DropPageVersion(segment, replace.page, *replace.drop));
 }
 

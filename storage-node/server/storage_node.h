@@ -19,6 +19,7 @@
 #include "absl/time/time.h"
 #include "common/protocol/storage_messages.h"
 #include "storage-node/segment/page_repair.h"
+#include "storage-node/segment/rebuild.h"
 #include "storage-node/segment/scrub.h"
 #include "storage-node/segment/segment.h"
 #include "storage-node/store/segment_store.h"
@@ -109,6 +110,8 @@ class StorageNode {
   // Keeps versions that a peer gave, not synced.
   virtual absl::Status StorePages(SegmentId segment,
                                   const std::vector<protocol::CopyPagesReply::Page>& pages) = 0;
+  // DATA_LOSS: one of them is not there.
+  virtual absl::Status ReadBack(SegmentId segment, const Rebuild::ReadBack& what) = 0;
   // Flushes page versions, then Segment::MoveLogStart.
   virtual absl::Status BeginLogAt(SegmentId segment, IncarnationId incarnation,
                                   const LogStart& to) = 0;
@@ -116,6 +119,8 @@ class StorageNode {
   virtual void SetRebuild(SegmentId segment, std::optional<protocol::RebuildProgress> progress) = 0;
   // Stored page versions that reads and scrubbing found damaged, each once.
   virtual std::vector<std::pair<SegmentId, DamagedPage>> TakeDamagedPages() = 0;
+  // All but the read floor, which is durable. DATA_LOSS: the image is not there, nothing was
+  // dropped.
   virtual absl::Status ReplacePage(SegmentId segment, const PageRepair::Replace& replace) = 0;
 
   // Called when a batch or heartbeat was taken in and the segment lacks records (Segment::HasGap),

@@ -116,6 +116,26 @@ bool SimDisk::DamagePage(SegmentId segment) {
   return true;
 }
 
+void SimDisk::LosePageWrites() {
+  std::set<std::pair<SegmentId, PageKey>> seen;
+  for (PageUndo& undo : unflushed_) {
+    auto& pages = image_[undo.segment].pages;
+    // The first undo of a version says what lies on the platter.
+    const bool is_first = seen.insert({undo.segment, undo.key}).second;
+    if (!is_first || !pages.contains(undo.key) || !sim_.Happens(plan.lose_page_write_one_in)) {
+      continue;
+    }
+    sim_.Count(Fault::kPageWriteLost);
+    sim_.Tell("node ", node_, " pg ", undo.segment.pg, ": version of page ", undo.key.first,
+              " at lsn ", undo.key.second, " never written");
+    if (undo.before.has_value()) {
+      pages[undo.key] = *std::move(undo.before);
+    } else {
+      pages.erase(undo.key);
+    }
+  }
+}
+
 bool SimDisk::HasFlushedVersion(SegmentId segment, PageNo page, Lsn from, Lsn through) const {
   std::set<PageKey> kept, lost;  // of those touched since the flush, by what a crash makes of them
   for (const PageUndo& undo : unflushed_) {

@@ -123,6 +123,7 @@ absl::Status SimDisk::FlushPages() {
     sim_.Count(Fault::kSyncFailed);
     return Fail(absl::DataLossError("simulated disk: EIO on flush"));
   }
+  if (plan.lose_page_write_one_in > 0) LosePageWrites();
   unflushed_.clear();
   return absl::OkStatus();
 }

@@ -29,6 +29,7 @@ struct DiskPlan {
   uint64_t fail_write_one_in = 0;
   uint64_t fail_sync_one_in = 0;
   uint64_t fill_one_in = 0;
+  uint64_t lose_page_write_one_in = 0;
   absl::Duration full_for = absl::Milliseconds(50);
 };
 
@@ -117,6 +118,8 @@ class SimDisk final : public storage::SegmentStore {
     std::optional<StoredPage> before;
   };
   void Remember(SegmentId segment, const PageKey& key);
+  // Some page versions that were written since the last flush never get to the platter.
+  void LosePageWrites();
   void MakeDurable(const storage::StoreWrite& write);
   absl::Status Fail(absl::Status error);
   absl::StatusOr<const std::string*> Find(SegmentId segment, storage::LogPosition position) const;

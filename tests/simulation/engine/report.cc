@@ -18,8 +18,8 @@ constexpr std::array<std::string_view, kFaults> kFaultNames = {
     "writes torn",        "log suffixes lost",
     "log middles lost",   "bits flipped",
     "writes misdirected", "pages damaged",
-    "disks lost",         "readers killed",
-    "readers paused",
+    "page writes lost",   "disks lost",
+    "readers killed",     "readers paused",
 };
 
 constexpr std::array<std::string_view, kRares> kRareNames = {
@@ -63,6 +63,7 @@ constexpr std::array<std::string_view, kRares> kRareNames = {
     "log was asked for that is collected",
     "a rebuild from peers' pages began",
     "a rebuild from peers' pages ended",
+    "a page version that was written was not there when read back",
     "damage of the log found while running",
     "a page version repaired from the own log",
     "a page version repaired from a peer",

@@ -121,6 +121,13 @@ void DrawEnds(Prng rng, FaultRates* faults) {
   if (own.OneIn(4)) faults->ends = SpreadMs(&own, 60, 4);
 }
 
+// Likewise.
+void DrawLostPageWrites(Prng rng, DiskPlan* disk) {
+  rng.Next();
+  Prng own(rng.Next());
+  if (own.OneIn(4)) disk->lose_page_write_one_in = Spread(&own, 2, 4);
+}
+
 // Time-outs that no answer could meet would make every day the same.
 void FitTimeouts(Plan* plan) {
   const absl::Duration round = 4 * plan->link.delay_high + 2 * plan->disk.sync_high;
@@ -177,6 +184,7 @@ Plan DrawPlan(Prng* rng) {
   DrawGrowth(rng, &plan);
   FitTimeouts(&plan);
   DrawEnds(*rng, &plan.faults);
+  DrawLostPageWrites(*rng, &plan.disk);
   return plan;
 }
 

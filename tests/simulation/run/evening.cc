@@ -58,6 +58,7 @@ void Day::EndFaults() {
     DiskPlan& disk = nodes_[node]->disk().plan;
     disk = plan_.disk;  // none limps any more
     disk.fail_write_one_in = disk.fail_sync_one_in = disk.fill_one_in = 0;
+    disk.lose_page_write_one_in = 0;
     StartNode(node);
   }
   for (const auto& reader : readers_) {

@@ -178,6 +178,12 @@ void SimGossip::ServeRebuild(Rebuild* rebuild) {
     return Ask<protocol::CopyPagesReply>(ask->peer, request, &StorageHost::CopyPages,
                                          [this](const auto& reply) { PagesCopied(reply); });
   }
+  if (const auto* what = std::get_if<Rebuild::ReadBack>(&duty)) {
+    return node_.read_back(current().segment, *what, [this](const absl::Status& status) {
+      machines_.at(current().segment).rebuild.WasReadBack(status, now());
+      Done(status.ok());
+    });
+  }
   const auto* finish = std::get_if<Rebuild::Finish>(&duty);
   if (finish == nullptr) return Done(false);
   const storage::LogStart to{.lsn = finish->log_start, .read_floor = finish->read_floor};
@@ -214,12 +220,16 @@ void SimGossip::PageMade(const absl::StatusOr<protocol::ReadPagesReply>& reply, 
   const storage::LogStart to{.lsn = current().log_start, .read_floor = *replace->read_floor};
   node_.begin_log_at(current().segment, current().incarnation, to,
                      [this, replace = *replace, is_from_peer](const absl::Status& status) {
-                       status.ok() ? PageReplaced(replace, is_from_peer) : Done(true);
+                       if (status.ok()) return PageReplaced(replace, is_from_peer);
+                       repairs_.at(current().segment).Replaced(status, now());
+                       Done(false);
                      });
 }
 
 void SimGossip::PageReplaced(const PageRepair::Replace& replace, bool is_from_peer) {
-  if (!node_.replace_page(current().segment, replace).ok()) return Done(false);
+  const absl::Status status = node_.replace_page(current().segment, replace);
+  repairs_.at(current().segment).Replaced(status, now());
+  if (!status.ok()) return Done(false);
   sim_.Count(is_from_peer ? Rare::kPageRepairedFromPeer : Rare::kPageRepairedFromLog);
   sim_.Tell(Name(), " pg ", current().segment.pg, ": page ", replace.page, " repaired from ",
             is_from_peer ? "a peer" : "its own log", ", as of ",

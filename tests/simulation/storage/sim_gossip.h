@@ -46,6 +46,9 @@ class SimGossip {
     std::function<void(const protocol::ReadPagesRequest&, PageReplyDone)> read_pages;
     std::function<absl::Status(SegmentId, const std::vector<protocol::CopyPagesReply::Page>&)>
         store_pages;
+    std::function<void(SegmentId, const storage::Rebuild::ReadBack&,
+                       std::function<void(absl::Status)>)>
+        read_back;
     std::function<void(SegmentId, IncarnationId, const storage::LogStart&,
                        std::function<void(absl::Status)>)>
         begin_log_at;

@@ -125,6 +125,8 @@ SimGossip::Node StorageHost::GossipNode() {
                                auto done) { ReadPages(request, std::move(done)); },
           .store_pages = [this](SegmentId segment,
                                 const auto& pages) { return StorePages(segment, pages); },
+          .read_back = [this](SegmentId segment, const storage::Rebuild::ReadBack& what,
+                              auto done) { ReadBack(segment, what, std::move(done)); },
           .begin_log_at =
               [this](SegmentId segment, IncarnationId incarnation, const storage::LogStart& to,
                      auto done) { BeginLogAt(segment, incarnation, to, std::move(done)); },

@@ -115,6 +115,9 @@ class StorageHost final : public StreamServer {
                     std::function<void(absl::Status)> done);
   absl::Status StorePages(SegmentId segment,
                           const std::vector<protocol::CopyPagesReply::Page>& pages);
+  absl::Status CheckStored(SegmentId segment, const std::vector<storage::PageVersion>& versions);
+  void ReadBack(SegmentId segment, const storage::Rebuild::ReadBack& what,
+                std::function<void(absl::Status)> done);
   void BeginLogAt(SegmentId segment, IncarnationId incarnation, const storage::LogStart& to,
                   std::function<void(absl::Status)> done);
   absl::Status ReplacePage(SegmentId segment, const storage::PageRepair::Replace& replace);

@@ -98,6 +98,28 @@ absl::Status StorageHost::StorePages(SegmentId segment,
   return absl::OkStatus();
 }
 
+absl::Status StorageHost::CheckStored(SegmentId segment,
+                                      const std::vector<storage::PageVersion>& versions) {
+  for (const storage::PageVersion& version : versions) {
+    const absl::Status status =
+        storage::CheckReadBack(version, disk_.ReadPage(segment, version.page, version.lsn));
+    if (status.ok()) continue;
+    sim_.Count(Rare::kLostPageWriteFound);
+    sim_.Tell(member_.node, " pg ", segment.pg, ": ", View(status.message()));
+    return status;
+  }
+  return absl::OkStatus();
+}
+
+void StorageHost::ReadBack(SegmentId segment, const storage::Rebuild::ReadBack& what,
+                           std::function<void(absl::Status)> done) {
+  const absl::Duration time = what.is_first ? disk_.WriteTime() : disk_.ReadTime();
+  sim_.loop.After(time, process_, [this, segment, what, done = std::move(done)] {
+    const absl::Status flushed = what.is_first ? Written(disk_.FlushPages()) : absl::OkStatus();
+    done(flushed.ok() ? CheckStored(segment, what.pages) : flushed);
+  });
+}
+
 void StorageHost::BeginLogAt(SegmentId segment, IncarnationId incarnation,
                              const storage::LogStart& to, std::function<void(absl::Status)> done) {
   Slot* slot = Find(segment);
@@ -116,6 +138,10 @@ absl::Status StorageHost::ReplacePage(SegmentId segment,
     RETURN_IF_ERROR(Written(disk_.WritePage(segment, replace.page, *replace.image)));
   }
   if (!replace.drop) return absl::OkStatus();
+  if (replace.image) {
+    RETURN_IF_ERROR(Written(disk_.FlushPages()));
+    RETURN_IF_ERROR(CheckStored(segment, {{replace.page, replace.image->lsn}}));
+  }
   return Written(disk_.DropPageVersion(segment, replace.page, *replace.drop));
 }
 
