@@ -12,8 +12,7 @@
 #include "common/testing/await.h"
 #include "compute-node/reader/grpc_redo_source.h"
 #include "compute-node/replica/replica.h"
-#include "compute-node/server/compute_service.h"
-#include "compute-node/server/writer_report.h"
+#include "compute-node/server/writer_node_testing.h"
 #include "embedded/embedded_cluster.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -26,26 +25,6 @@ using ::testing::HasSubstr;
 
 constexpr absl::Duration kLong = absl::Seconds(60);
 constexpr uint32_t kPageBytes = 4096;
-
-class WriterNode final : public NodeControl {
- public:
-  explicit WriterNode(const compute::WriterVolume* volume) : volume_(*volume) {}
-  void FillStatus(v1::ComputeStatus* status) const override {
-    status->set_role("writer");
-    FillWriterStatus(volume_.status(), status);
-  }
-  void ReplaceSegment(const v1::ReplaceSegmentRequest&,
-                      std::function<void(absl::Status)> done) override {
-    done(absl::UnimplementedError("not here"));
-  }
-  absl::Status UndoReplace(const v1::UndoReplaceRequest&) override {
-    return absl::UnimplementedError("not here");
-  }
-  absl::Status Promote(v1::PromoteResponse*) override { return absl::OkStatus(); }
-
- private:
-  const compute::WriterVolume& volume_;
-};
 
 // A reader's end: what it is told goes into a Replica, pages apart.
 class Reader {

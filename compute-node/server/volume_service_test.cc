@@ -8,8 +8,7 @@
 #include <map>
 #include <vector>
 
-#include "compute-node/server/compute_service.h"
-#include "compute-node/server/writer_report.h"
+#include "compute-node/server/writer_node_testing.h"
 #include "embedded/embedded_cluster.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -32,26 +31,6 @@ v1::AppendMtrRequest Edit(uint64_t id, uint64_t page, uint32_t offset, const std
   range->set_bytes(bytes);
   return request;
 }
-
-// The node behind ComputeService, as a writer alone.
-class WriterNode final : public NodeControl {
- public:
-  explicit WriterNode(const compute::WriterVolume* volume) : volume_(*volume) {}
-  void FillStatus(v1::ComputeStatus* status) const override {
-    FillWriterStatus(volume_.status(), status);
-  }
-  void ReplaceSegment(const v1::ReplaceSegmentRequest&,
-                      std::function<void(absl::Status)> done) override {
-    done(absl::UnimplementedError("not here"));
-  }
-  absl::Status UndoReplace(const v1::UndoReplaceRequest&) override {
-    return absl::UnimplementedError("not here");
-  }
-  absl::Status Promote(v1::PromoteResponse*) override { return absl::OkStatus(); }
-
- private:
-  const compute::WriterVolume& volume_;
-};
 
 class VolumeServiceTest : public ::testing::Test {
  protected:
