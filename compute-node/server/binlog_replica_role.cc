@@ -11,12 +11,11 @@
 #include "common/rpc/logging.h"
 #include "compute-node/binlog/replication/failover.h"
 #include "compute-node/server/compute_metrics.h"
-#include "compute-node/server/writer_role.h"
+#include "compute-node/server/role_parts.h"
 
 namespace sextant::server {
 namespace {
 
-constexpr absl::Duration kAnswerPatience = absl::Seconds(2);
 constexpr absl::Duration kAskPatience = absl::Milliseconds(700);
 
 }  // namespace

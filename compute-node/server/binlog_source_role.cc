@@ -10,12 +10,11 @@
 #include "common/base/text.h"
 #include "common/rpc/logging.h"
 #include "compute-node/server/compute_metrics.h"
-#include "compute-node/server/writer_role.h"
+#include "compute-node/server/role_parts.h"
 
 namespace sextant::server {
 namespace {
 
-constexpr absl::Duration kAnswerPatience = absl::Seconds(2);
 constexpr absl::Duration kAskPatience = absl::Milliseconds(700);
 constexpr auto kWatchInterval = std::chrono::milliseconds(500);
 

@@ -8,13 +8,9 @@
 #include "common/base/status.h"
 #include "compute-node/reader/grpc_redo_source.h"
 #include "compute-node/server/reader_report.h"
-#include "compute-node/server/writer_role.h"
 
 namespace sextant::server {
 namespace {
-
-// For clients that do not take their last answers when a role ends.
-constexpr absl::Duration kAnswerPatience = absl::Seconds(2);
 
 absl::Status NotTheWriter() {
   return absl::FailedPreconditionError(
@@ -55,9 +51,7 @@ absl::Status ReaderRole::Start() {
 }
 
 void ReaderRole::Serve() {
-  {
-    std::lock_guard lock(mutex_);
-    if (is_stopping_) return;
+  sql_.Serve([this] {
     sql::SqlOptions options = MakeSqlOptions(context_.flags);
     options.is_read_only = true;
     options.find_writer = [this]() -> std::optional<sql::NodeAddress> {
@@ -65,19 +59,15 @@ void ReaderRole::Serve() {
       if (!writer) return std::nullopt;
       return sql::NodeAddress{writer->node, writer->address};
     };
-    sql_ = std::make_unique<sql::SqlExecutor>(volume_.get(), &tickets_, std::move(options));
-    context_.sql.Attach(sql_.get());
-  }
+    auto sql = std::make_unique<sql::SqlExecutor>(volume_.get(), &tickets_, std::move(options));
+    context_.sql.Attach(sql.get());
+    return sql;
+  });
   context_.host.SetReady(true);
 }
 
 void ReaderRole::Stop(const absl::Status& why) {
-  sql::SqlExecutor* sql = nullptr;
-  {
-    std::lock_guard lock(mutex_);
-    is_stopping_ = true;
-    sql = sql_.get();
-  }
+  sql::SqlExecutor* const sql = sql_.Close();
   context_.sql.Detach(why);
   context_.volume.Detach(log_.get(), why);
   tickets_.Shutdown();

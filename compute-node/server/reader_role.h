@@ -2,12 +2,11 @@
 #pragma once
 
 #include <memory>
-#include <mutex>
 
 #include "compute-node/net/timer_queue.h"
 #include "compute-node/reader/reader_volume.h"
 #include "compute-node/server/role.h"
-#include "compute-node/sql/executor.h"
+#include "compute-node/server/role_parts.h"
 #include "compute-node/writer/write_ticket.h"
 
 namespace sextant::server {
@@ -32,9 +31,7 @@ class ReaderRole final : public Role {
   compute::WriteTicketQueue tickets_;  // never given: nothing writes here
   std::unique_ptr<compute::ReaderVolume> volume_;
   std::unique_ptr<VolumeBackend> log_;
-  std::mutex mutex_;  // of what follows
-  std::unique_ptr<sql::SqlExecutor> sql_;
-  bool is_stopping_ = false;
+  ServedSql sql_;
 };
 
 }  // namespace sextant::server

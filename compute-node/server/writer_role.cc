@@ -7,40 +7,11 @@
 
 #include "common/base/status.h"
 #include "common/rpc/logging.h"
-#include "compute-node/net/grpc_storage_peer.h"
 #include "compute-node/server/writer_report.h"
 
 namespace sextant::server {
 
 using compute::VolumePhase;
-
-namespace {
-
-// For clients that do not take their last answers when a role ends.
-constexpr absl::Duration kAnswerPatience = absl::Seconds(2);
-
-}  // namespace
-
-std::vector<std::unique_ptr<compute::StoragePeer>> MakePeers(const ComputeFlags& flags,
-                                                             compute::TimerQueue* timers) {
-  std::vector<std::unique_ptr<compute::StoragePeer>> peers;
-  for (const StorageNodeAddress& node : flags.storage_nodes) {
-    compute::GrpcPeerOptions options;
-    options.node = node.member.node;
-    options.address = node.address;
-    options.max_queued_bytes = flags.max_peer_queue_bytes;
-    peers.push_back(compute::MakeGrpcStoragePeer(std::move(options), timers));
-  }
-  return peers;
-}
-
-sql::SqlOptions MakeSqlOptions(const ComputeFlags& flags) {
-  sql::SqlOptions options;
-  options.threads = flags.sql_threads;
-  options.max_sessions = flags.sql_max_sessions;
-  options.default_timeout = absl::Milliseconds(flags.commit_timeout_ms);
-  return options;
-}
 
 absl::Status WriterRole::Start() {
   compute::WriterVolumeOptions options = context_.flags.volume;
@@ -80,20 +51,16 @@ void WriterRole::PhaseChanged(VolumePhase phase) {
 }
 
 void WriterRole::Serve() {
-  std::lock_guard lock(mutex_);
-  if (is_stopping_) return;
-  sql_ =
-      std::make_unique<sql::SqlExecutor>(volume_.get(), &tickets_, MakeSqlOptions(context_.flags));
-  context_.sql.Attach(sql_.get());
+  sql_.Serve([this] {
+    auto sql = std::make_unique<sql::SqlExecutor>(volume_.get(), &tickets_,
+                                                  MakeSqlOptions(context_.flags));
+    context_.sql.Attach(sql.get());
+    return sql;
+  });
 }
 
 void WriterRole::Stop(const absl::Status& why) {
-  sql::SqlExecutor* sql = nullptr;
-  {
-    std::lock_guard lock(mutex_);
-    is_stopping_ = true;
-    sql = sql_.get();
-  }
+  sql::SqlExecutor* const sql = sql_.Close();
   context_.sql.Detach(why);
   context_.volume.Detach(log_.get(), why);
   context_.redo.Detach(redo_.get(), why);

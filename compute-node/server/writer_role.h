@@ -2,20 +2,14 @@
 #pragma once
 
 #include <memory>
-#include <mutex>
 
 #include "compute-node/net/timer_queue.h"
 #include "compute-node/server/role.h"
-#include "compute-node/sql/executor.h"
+#include "compute-node/server/role_parts.h"
 #include "compute-node/writer/write_ticket.h"
 #include "compute-node/writer/writer_volume.h"
 
 namespace sextant::server {
-
-// The peers of flags.storage_nodes, in their order.
-std::vector<std::unique_ptr<compute::StoragePeer>> MakePeers(const ComputeFlags& flags,
-                                                             compute::TimerQueue* timers);
-sql::SqlOptions MakeSqlOptions(const ComputeFlags& flags);
 
 class WriterRole final : public Role {
  public:
@@ -42,9 +36,7 @@ class WriterRole final : public Role {
   std::unique_ptr<compute::WriterVolume> volume_;
   std::unique_ptr<VolumeBackend> log_;
   std::unique_ptr<RedoBackend> redo_;
-  std::mutex mutex_;  // of what follows
-  std::unique_ptr<sql::SqlExecutor> sql_;
-  bool is_stopping_ = false;
+  ServedSql sql_;
 };
 
 }  // namespace sextant::server
