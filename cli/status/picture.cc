@@ -121,13 +121,8 @@ void AddChange(const v1::PgProgress& pg, const v1::ChangeProgress& change,
   picture->changes.push_back(std::move(shown));
 }
 
-void AddCompute(const v1::ComputeStatus& status, ClusterPicture* picture) {
+void AddWriter(const v1::ComputeStatus& status, ClusterPicture* picture) {
   WriterPicture& writer = picture->writer;
-  writer.answers = true;
-  writer.name = status.node().empty() ? writer.name : status.node();
-  writer.role = status.role();
-  writer.phase = status.phase();
-  writer.detail = status.detail();
   writer.commits = status.commits();
   writer.waits = status.waits();
   writer.unacked_bytes = status.unacked_bytes();
@@ -167,17 +162,8 @@ bool IsReader(const v1::ComputeStatus& status) {
 
 ReaderPicture MakeReader(const ComputeNodeAnswer& answer) {
   ReaderPicture reader;
-  reader.address = answer.address;
-  reader.answers = answer.status.ok();
-  if (!reader.answers) {
-    reader.error = ShortError(answer.status.status());
-    return reader;
-  }
+  if (!answer.status.ok()) return reader;
   const v1::ComputeStatus& status = *answer.status;
-  reader.name = status.node();
-  reader.role = status.role();
-  reader.phase = status.phase();
-  reader.detail = status.detail();
   reader.epoch = status.epoch();
   reader.is_connected = status.reader().is_connected();
   reader.published = status.reader().published();
@@ -198,12 +184,23 @@ const NodeState* ProcessAt(const std::optional<ClusterState>& state, const std::
   return nullptr;
 }
 
-template <typename Picture>
-void AddProcess(const NodeState* node, Picture* picture) {
-  if (node == nullptr) return;
-  picture->process = std::string(ToString(StateOf(node->process)));
-  picture->pid = picture->process == "stopped" ? 0 : node->process.pid;
-  if (picture->name.empty()) picture->name = node->name;
+// `process`: null where it is not one of ours.
+void AddComputeNode(const NodeState* process, const ComputeNodeAnswer& answer,
+                    ComputePicture* picture) {
+  picture->address = answer.address;
+  picture->answers = answer.status.ok();
+  if (picture->answers) {
+    picture->name = answer.status->node();
+    picture->role = answer.status->role();
+    picture->phase = answer.status->phase();
+    picture->detail = answer.status->detail();
+  } else {
+    picture->error = ShortError(answer.status.status());
+  }
+  if (process == nullptr) return;
+  picture->process = std::string(ToString(StateOf(process->process)));
+  picture->pid = picture->process == "stopped" ? 0 : process->process.pid;
+  if (picture->name.empty()) picture->name = process->name;
 }
 
 // Where all that answer are readers, one that is silent must have been the writer; nullopt: there
@@ -223,41 +220,35 @@ void AddComputeNodes(const std::optional<ClusterState>& state,
   for (size_t i = 0; i < compute.size(); ++i) {
     const NodeState* const process = ProcessAt(state, compute[i].address);
     if (i == writer) {
-      picture->writer.address = compute[i].address;
-      AddProcess(process, &picture->writer);
-      if (compute[i].status.ok()) {
-        AddCompute(*compute[i].status, picture);
-      } else {
-        picture->writer.error = ShortError(compute[i].status.status());
-      }
+      AddComputeNode(process, compute[i], &picture->writer);
+      if (compute[i].status.ok()) AddWriter(*compute[i].status, picture);
       continue;
     }
     picture->readers.push_back(MakeReader(compute[i]));
-    AddProcess(process, &picture->readers.back());
+    AddComputeNode(process, compute[i], &picture->readers.back());
   }
 }
 
 using Json = nlohmann::ordered_json;
 
+Json ComputeJson(const ComputePicture& node) {
+  return {{"name", node.name},       {"process", node.process}, {"pid", node.pid},
+          {"address", node.address}, {"answers", node.answers}, {"error", node.error},
+          {"role", node.role},       {"phase", node.phase},     {"detail", node.detail}};
+}
+
 Json ReaderJson(const ReaderPicture& reader) {
   const auto known = [](const std::optional<double>& lag) { return lag ? Json(*lag) : Json(); };
-  return {{"name", reader.name},
-          {"process", reader.process},
-          {"pid", reader.pid},
-          {"address", reader.address},
-          {"answers", reader.answers},
-          {"error", reader.error},
-          {"role", reader.role},
-          {"phase", reader.phase},
-          {"detail", reader.detail},
-          {"epoch", reader.epoch},
-          {"connected", reader.is_connected},
-          {"published", reader.published},
-          {"lag_ms", known(reader.lag_ms)},
-          {"lag_p50_ms", known(reader.lag_p50_ms)},
-          {"lag_p99_ms", known(reader.lag_p99_ms)},
-          {"lag_max_ms", known(reader.lag_max_ms)},
-          {"jumps", reader.jumps}};
+  Json json = ComputeJson(reader);
+  json.update({{"epoch", reader.epoch},
+               {"connected", reader.is_connected},
+               {"published", reader.published},
+               {"lag_ms", known(reader.lag_ms)},
+               {"lag_p50_ms", known(reader.lag_p50_ms)},
+               {"lag_p99_ms", known(reader.lag_p99_ms)},
+               {"lag_max_ms", known(reader.lag_max_ms)},
+               {"jumps", reader.jumps}});
+  return json;
 }
 
 Json SegmentJson(const SegmentPicture& segment) {
@@ -306,18 +297,12 @@ Json VolumeJson(const VolumePicture& volume) {
 }
 
 Json WriterJson(const WriterPicture& writer) {
-  return {{"name", writer.name},
-          {"process", writer.process},
-          {"pid", writer.pid},
-          {"address", writer.address},
-          {"answers", writer.answers},
-          {"error", writer.error},
-          {"phase", writer.phase},
-          {"detail", writer.detail},
-          {"commits", writer.commits},
-          {"waits", writer.waits},
-          {"unacked_bytes", writer.unacked_bytes},
-          {"recovery_seconds", writer.recovery_seconds}};
+  Json json = ComputeJson(writer);
+  json.update({{"commits", writer.commits},
+               {"waits", writer.waits},
+               {"unacked_bytes", writer.unacked_bytes},
+               {"recovery_seconds", writer.recovery_seconds}});
+  return json;
 }
 
 }  // namespace

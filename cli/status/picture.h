@@ -43,16 +43,21 @@ struct NodePicture {
   std::vector<SegmentPicture> segments;
 };
 
-struct WriterPicture {
+// What every compute node shows, whatever its role.
+struct ComputePicture {
   std::string name;
-  std::string process;
+  std::string process;  // as NodePicture's
   pid_t pid = 0;
   std::string address;
   bool answers = false;
-  std::string error;
-  std::string role;   // writer, where it says so
-  std::string phase;  // recovering, open, fenced, failed; empty when it does not answer
+  std::string error;  // why it does not
+  // As it says itself; empty when it does not answer.
+  std::string role;   // writer, reader, binlog-source, binlog-replica
+  std::string phase;  // recovering, open, fenced, failed, ...
   std::string detail;
+};
+
+struct WriterPicture : ComputePicture {
   uint64_t commits = 0;
   uint64_t waits = 0;
   uint64_t unacked_bytes = 0;
@@ -60,14 +65,7 @@ struct WriterPicture {
 };
 
 // A compute node that does not write now.
-struct ReaderPicture {
-  std::string name;
-  std::string process;
-  pid_t pid = 0;
-  std::string address;
-  bool answers = false;
-  std::string error;
-  std::string role, phase, detail;
+struct ReaderPicture : ComputePicture {
   uint64_t epoch = 0;
   bool is_connected = false;  // to the writer's redo
   uint64_t published = 0;     // the VDL that it shows
