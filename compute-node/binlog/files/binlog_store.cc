@@ -10,6 +10,7 @@
 #include <chrono>
 #include <cstring>
 #include <filesystem>
+#include <optional>
 #include <utility>
 
 #include "common/base/check.h"
@@ -58,6 +59,41 @@ absl::StatusOr<FormatEvent> TakeFormat(const std::string& path, std::string_view
   return absl::DataLossError(Text(path, ": does not begin as a binlog does"));
 }
 
+// Where, in what cannot be read on from its first byte, something whole stands all the same;
+// nullopt: nowhere, so it is what a crash left half written. Looks for the events of bounded size
+// that every transaction begins and ends with. The checksum makes a chance hit one in 2^32.
+std::optional<size_t> FindWholeEvent(std::string_view rest) {
+  constexpr size_t kLargestBody = 64;  // of Gtid, Commit and Rotate: varints
+  for (size_t at = 1; at < rest.size(); ++at) {
+    std::string_view here = rest.substr(at, kLargestBody);
+    const absl::StatusOr<Event> event = DecodeEvent(&here);
+    if (!event.ok()) continue;
+    if (std::holds_alternative<GtidEvent>(*event) || std::holds_alternative<CommitEvent>(*event) ||
+        std::holds_alternative<RotateEvent>(*event)) {
+      return at;
+    }
+  }
+  return std::nullopt;
+}
+
+// `rest`, the end of a file of `bytes`, does not begin with a whole transaction.
+absl::Status CheckIsTornEnd(const std::string& path, size_t bytes, std::string_view rest) {
+  // Up to the first bad event all may be well, unless the transaction has come to its end.
+  std::string_view bad = rest;
+  std::optional<size_t> whole;
+  for (auto event = DecodeEvent(&bad); event.ok() && !whole.has_value();) {
+    if (std::holds_alternative<CommitEvent>(*event)) whole = 0;
+    event = DecodeEvent(&bad);
+  }
+  if (!whole.has_value()) whole = FindWholeEvent(bad);
+  if (!whole.has_value()) return absl::OkStatus();
+  return absl::DataLossError(Text(
+      path, ": damaged at byte ", bytes - bad.size(), ", for what stands at byte ",
+      bytes - bad.size() + *whole,
+      " is whole, so this is no torn end: nothing was cut off; let another node lead, empty this "
+      "node's folder and start it, and it is seeded"));
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<BinlogStore>> BinlogStore::Open(const std::string& folder,
@@ -102,7 +138,7 @@ absl::Status BinlogStore::Load(const GtidSet& history) {
   return LoadLast(&files_.back());
 }
 
-// Follows the last file to its end, and cuts off what is not whole.
+// Follows the last file to its end, and cuts off what a crash left half written.
 absl::Status BinlogStore::LoadLast(BinlogFile* file) {
   ASSIGN_OR_RETURN(const std::string bytes, ReadFile(file->path, 0, SIZE_MAX));
   std::string_view rest = bytes;
@@ -126,6 +162,7 @@ absl::Status BinlogStore::LoadLast(BinlogFile* file) {
     history_.Add(transaction->header.gtid);
     rest = probe;
   }
+  if (!is_rotated) RETURN_IF_ERROR(CheckIsTornEnd(file->path, bytes.size(), rest));
   torn_bytes_ = rest.size();
   file->bytes = bytes.size() - rest.size();
   ASSIGN_OR_RETURN(fd_, OpenFile(file->path, O_RDWR));

@@ -2,8 +2,8 @@
 //
 // Files are binlog.000001 and on: Format, transactions, Rotate (docs/FORMATS.md, "Binlog"). A
 // transaction is appended with one write and is durable after the next Sync. Opening reads the last
-// file and cuts off what a crash left half written; older files were synced whole before the next
-// one began.
+// file and cuts off what a crash left half written, which nothing whole can follow: where something
+// does, it is damage, and nothing is cut. Older files were synced whole before the next one began.
 //
 // Thread-safety: all methods from any thread; one appender at a time. Readers use files of their
 // own.
@@ -38,7 +38,7 @@ struct BinlogStoreOptions {
 class BinlogStore {
  public:
   // `history`: where a new folder begins, as when a copy was seeded by a snapshot. DATA_LOSS:
-  // damaged. UNAVAILABLE: the disk does not do what it is asked.
+  // damaged, with the file and the byte. UNAVAILABLE: the disk does not do what it is asked.
   static absl::StatusOr<std::unique_ptr<BinlogStore>> Open(const std::string& folder,
                                                            const GtidSet& history,
                                                            BinlogStoreOptions options);

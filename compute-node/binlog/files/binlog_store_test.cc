@@ -104,6 +104,47 @@ TEST_F(BinlogStoreTest, ATornTailIsCutWhereverItBegins) {
   EXPECT_EQ(Read(1, 3, 1 << 20), Expected(1, 3));
 }
 
+// Whichever byte of a transaction is bad: what follows it proves that this is no torn end.
+TEST_F(BinlogStoreTest, DamageInTheMiddleOfTheLastFileIsNoTornEnd) {
+  Open();
+  Append(1, 2);
+  const std::string path = store_->files().back().path;
+  const uint64_t begin = *FileSize(path);
+  Append(3, 3);
+  const uint64_t end = *FileSize(path);
+  Append(4, 5);
+  const std::string sound = *ReadFile(path, 0, SIZE_MAX);
+  for (uint64_t at = begin; at < end; ++at) {
+    std::string bytes = sound;
+    bytes[at] ^= 0x10;
+    ASSERT_OK(ReplaceFile(path, bytes));
+    const absl::Status status = BinlogStore::Open(folder_.path() + "/log", {}, {}).status();
+    EXPECT_THAT(status, StatusIs(absl::StatusCode::kDataLoss)) << at;
+    EXPECT_NE(status.message().find(path + ": damaged at byte "), std::string::npos) << status;
+    EXPECT_EQ(*ReadFile(path, 0, SIZE_MAX), bytes) << "it was changed";
+  }
+}
+
+// Transaction 5 is the last: its own end proves the damage, unless that is what is damaged.
+TEST_F(BinlogStoreTest, DamageInTheLastTransactionIsSeenByItsEnd) {
+  Open();
+  Append(1, 4);
+  const std::string path = store_->files().back().path;
+  const uint64_t begin = *FileSize(path);
+  Append(5, 5);
+  std::string commit;
+  EncodeEvent(CommitEvent{.events = 2}, &commit);
+  const std::string sound = *ReadFile(path, 0, SIZE_MAX);
+  for (uint64_t at = begin; at < sound.size(); ++at) {
+    std::string bytes = sound;
+    bytes[at] ^= 0x10;
+    ASSERT_OK(ReplaceFile(path, bytes));
+    const absl::Status status = BinlogStore::Open(folder_.path() + "/log", {}, {}).status();
+    const bool is_in_the_end = at >= sound.size() - commit.size();
+    EXPECT_EQ(status.ok(), is_in_the_end) << at << " " << status;
+  }
+}
+
 TEST_F(BinlogStoreTest, AFileThatWasOnlyBegunIsMadeAgain) {
   Open();
   Append(1, 2);
