@@ -102,7 +102,9 @@ void Injector::StartRival() {
   }
   sim_.Count(Fault::kRivalStarted);
   if (sim_.Happens(plan_.faults.kill_in_recovery_one_in)) {
-    host->KillIn(static_cast<compute::Recovery::Phase>(sim_.rng.Below(5)), 1 << sim_.rng.Below(5));
+    const auto drawn = static_cast<compute::Recovery::Phase>(sim_.rng.Below(5));
+    const bool is_late = plan_.faults.kills_while_truncating;
+    host->KillIn(is_late ? compute::Recovery::Phase::kTruncate : drawn, 1 << sim_.rng.Below(5));
   }
   host->Start();
 }

@@ -121,6 +121,20 @@ void DrawEnds(Prng rng, FaultRates* faults) {
   if (own.OneIn(4)) faults->ends = SpreadMs(&own, 60, 4);
 }
 
+// Likewise: claimants die one after the other while they truncate, so that what some members were
+// told of differs from what the next recovery finds.
+void DrawRecoveries(Prng rng, FaultRates* faults) {
+  for (int i = 0; i < 2; ++i) rng.Next();
+  Prng own(rng.Next());
+  if (!own.OneIn(8)) return;
+  faults->kills_while_truncating = true;
+  faults->kill_in_recovery_one_in = own.Between(1, 2);
+  faults->writer_kill = SpreadMs(&own, 30, 3);
+  faults->rival = SpreadMs(&own, 10, 3);
+  faults->partition = SpreadMs(&own, 10, 3);
+  faults->partition_high = SpreadMs(&own, 20, 3);
+}
+
 // Likewise.
 void DrawLostPageWrites(Prng rng, DiskPlan* disk) {
   rng.Next();
@@ -185,6 +199,7 @@ Plan DrawPlan(Prng* rng) {
   FitTimeouts(&plan);
   DrawEnds(*rng, &plan.faults);
   DrawLostPageWrites(*rng, &plan.disk);
+  DrawRecoveries(*rng, &plan.faults);
   return plan;
 }
 

@@ -29,6 +29,7 @@ struct FaultRates {
   uint64_t power_one_in = 2;             // of node kills
   uint64_t all_nodes_one_in = 0;         // of node kills: every node at once
   uint64_t kill_in_recovery_one_in = 0;  // of claimants
+  bool kills_while_truncating = false;   // those, and in no other phase
   absl::Duration node_down_high = absl::Milliseconds(300);
   absl::Duration pause_high = absl::Milliseconds(400);
   absl::Duration partition_high = absl::Milliseconds(400);

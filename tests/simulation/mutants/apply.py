@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Mutants of the code under test: lists them for CMake, and writes one's changed source files.
 
-  apply.py list TABLE                      one line a mutant: ID;IS-TESTED;FILE;FILE...
+  apply.py list TABLE                      one line a mutant: ID;IS-TESTED;FIRST-SEED;FILE;FILE...
   apply.py write TABLE ID SOURCE-DIR OUT-DIR   the files of that mutant, changed, below OUT-DIR
 
 Fails, naming the mutant and the file, where an edit's old text does not stand exactly once.
@@ -43,7 +43,8 @@ def main(arguments):
     command, table = arguments[0], mutants(arguments[1])
     if command == "list":
         for mutant in table.values():
-            print(";".join([mutant["id"], str(int(mutant["is_tested"]))] + files_of(mutant)))
+            numbers = [int(mutant["is_tested"]), mutant.get("first_seed", 1)]
+            print(";".join([mutant["id"]] + [str(number) for number in numbers] + files_of(mutant)))
     else:
         write(table[arguments[2]], arguments[3], arguments[4])
 

@@ -2,7 +2,7 @@
 """Runs a mutant until a seed catches it; fails if none does, or if it cannot be run at all, or if
 the code without the mutant breaks a rule at that seed too: then the seed says nothing of the mutant.
 
-  mutant_test.py SIMULATOR MUTANT SEEDS
+  mutant_test.py SIMULATOR MUTANT FIRST-SEED SEEDS
 """
 
 import re
@@ -12,8 +12,9 @@ import sys
 CAUGHT = 1  # the simulator's exit status where a rule was broken
 
 
-def main(simulator, mutant, seeds):
-    run = subprocess.run([simulator, "--mutant", mutant, "--seeds", f"1-{seeds}"],
+def main(simulator, mutant, first, seeds):
+    last = int(first) + int(seeds) - 1
+    run = subprocess.run([simulator, "--mutant", mutant, "--seeds", f"{first}-{last}"],
                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     violation = re.search(r"VIOLATION at seed (\d+).*", run.stdout)
     if run.returncode == CAUGHT and violation:
