@@ -410,6 +410,19 @@ TEST_F(RecoveryStory, AGrowthBetweenQuestionsAndFenceIsLookedFor) {
   EXPECT_THAT(recovery_.Describe(), HasSubstr("pg 1: 0 of 3"));
 }
 
+TEST_F(RecoveryStory, MembersThatOnlyTheFenceTellsOfAreTheOnesThatCount) {
+  Start();
+  RunTo(Phase::kFence);
+  // The old writer replaced az1-a after the questions; the last of the write quorum says so.
+  members_.push_back({.is_up = false});
+  members_[3].membership =
+      *volume::FinishChange(*volume::BeginChange(SixMembers(), 0, {"az1-c", "az1"}), /*from=*/0);
+  RunTo(Phase::kOpen);
+  ASSERT_EQ(recovery_.phase(), Phase::kOpen) << recovery_.Describe();
+  EXPECT_FALSE(recovery_.result().memberships[0].IsActive(0));
+  EXPECT_EQ(recovery_.result().memberships[0].members[6].node, "az1-c");
+}
+
 TEST_F(RecoveryStory, ASegmentInAnothersPlaceDoesNotCount) {
   Start();
   for (const char* node : {"az1-a", "az1-b", "az2-a"}) {
