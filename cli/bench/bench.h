@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -12,16 +13,24 @@
 
 namespace sextant::cli {
 
+// What a SQL client does over and over; each is one transaction. docs/OPERATIONS.md, "Benchmarks".
+enum class Workload { kUpsert, kRead, kInsert, kIndexedUpdate, kMix, kBatch };
+// NOT_FOUND: there is none of that name, and which there are.
+absl::StatusOr<Workload> WorkloadOf(std::string_view name);
+std::string_view NameOf(Workload workload);
+std::vector<std::string> WorkloadNames();
+
 struct BenchOptions {
   std::string endpoint;
   int clients = 16;
   int streams = 0;  // 0: one a client, at most 64 (log only: a SQL session is a stream)
   double seconds = 10;
   double warmup_seconds = 2;
-  uint32_t value_bytes = 0;  // of each edit or row
-  uint64_t pages = 1024;     // log: pages that are edited, the volume's last
-  uint64_t rows = 10000;     // sql: rows of the table
-  bool is_read = false;      // sql: reads single rows instead of writing them
+  uint32_t value_bytes = 0;               // of each edit or row
+  uint64_t pages = 1024;                  // log: pages that are edited, the volume's last
+  uint64_t rows = 10000;                  // sql: rows of the table
+  Workload workload = Workload::kUpsert;  // sql
+  double rate = 0;  // requests a second, of all clients; 0: as fast as they are answered
   uint32_t timeout_ms = 10000;
   std::function<void(bool begins)> on_measuring;  // may be empty; at both ends of what is measured
   uint64_t seed = 0;  // 0: drawn anew, since the same edits again would change nothing
@@ -48,10 +57,16 @@ using BenchProgress = std::function<void(const std::string&)>;
 // where a database reaches into them.
 absl::StatusOr<BenchReport> RunLogBench(const BenchOptions& options, const BenchProgress& progress);
 
-// Upserts single rows by primary key, through one SqlService session a client, each its own commit;
-// or reads them (is_read), from the page cache once that is warm.
+// Runs options.workload through one SqlService session a client, each transaction one request.
 // In a table of its own, sextant_bench, which is made, filled and dropped.
 absl::StatusOr<BenchReport> RunSqlBench(const BenchOptions& options, const BenchProgress& progress);
+
+// What a commit cost, by the compute node's counters; all 0 where there are none.
+struct CommitCosts {
+  uint64_t commits = 0;  // by the compute node's own count
+  double redo_bytes = 0, records = 0, sends_per_copy = 0, batches = 0, sent_bytes = 0;
+};
+CommitCosts CostsOf(const BenchReport& report);
 
 std::string ReportToJson(const BenchReport& report);
 std::string ReportToText(const BenchReport& report);

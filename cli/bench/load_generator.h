@@ -2,9 +2,12 @@
 //
 // One thread and one completion queue drive them all: on a machine that the servers share, a client
 // that switches threads would measure itself. A client's time runs from when it wants to send until
-// its answer was read.
+// its answer was read. With a rate, requests fall due at even distances, whoever is free takes the
+// next, and one that goes out late because all clients were busy has been waiting since it was due:
+// a server that pauses is charged for everything that it kept waiting.
 #pragma once
 
+#include <grpcpp/alarm.h>
 #include <grpcpp/client_context.h>
 #include <grpcpp/completion_queue.h>
 #include <grpcpp/support/async_stream.h>
@@ -16,6 +19,7 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -43,12 +47,15 @@ class LoadGenerator {
     std::function<std::string(const Response&)> error_of;  // empty: none
   };
 
-  // Clients are spread evenly over `streams`.
-  LoadGenerator(Hooks hooks, int clients, int streams) : hooks_(std::move(hooks)) {
+  // Clients are spread evenly over `streams`. `rate`: requests a second of them all; 0: unbounded.
+  LoadGenerator(Hooks hooks, int clients, int streams, double rate = 0)
+      : hooks_(std::move(hooks)),
+        interval_(rate > 0 ? Clock::duration(static_cast<int64_t>(1e9 / rate))
+                           : Clock::duration::zero()),
+        due_(Clock::now()) {
     for (int i = 0; i < streams; ++i) {
-      auto lane = std::make_unique<Lane>();
-      lane->starts.resize(static_cast<size_t>(clients / streams + (i < clients % streams ? 1 : 0)));
-      lanes_.push_back(std::move(lane));
+      const int count = clients / streams + (i < clients % streams ? 1 : 0);
+      lanes_.push_back(std::make_unique<Lane>(static_cast<size_t>(count)));
     }
     for (auto& lane : lanes_) {
       lane->stream = hooks_.prepare(&lane->context, &queue_);
@@ -74,6 +81,10 @@ class LoadGenerator {
     for (auto& lane : lanes_) lane->context.TryCancel();
     // Each lane answers with its end; only then may the queue close.
     while (finished_ < lanes_.size()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    // None is set any more: the thread has seen that we are stopping, or it had not seen the ends.
+    for (auto& lane : lanes_) {
+      for (Client& client : lane->clients) client.alarm.Cancel();
+    }
     queue_.Shutdown();
     thread_.join();
     return result_;
@@ -81,19 +92,28 @@ class LoadGenerator {
 
  private:
   using Clock = std::chrono::steady_clock;
-  enum class Event { kStarted, kWritten, kRead, kFinished };
+  enum class Event { kStarted, kWritten, kRead, kFinished, kDue };
   struct Lane;
   struct Tag {
     Lane* lane;
     Event event;
+    size_t client = 0;  // of kDue
+  };
+  struct Client {
+    Clock::time_point start;  // when its request wanted to go out
+    grpc::Alarm alarm;
+    Tag on_due;
   };
   struct Lane {
+    explicit Lane(size_t count) : clients(count) {
+      for (size_t i = 0; i < count; ++i) clients[i].on_due = {this, Event::kDue, i};
+    }
     Tag on_start{this, Event::kStarted}, on_write{this, Event::kWritten},
         on_read{this, Event::kRead}, on_finish{this, Event::kFinished};
     grpc::ClientContext context;
     std::unique_ptr<Stream> stream;
-    std::vector<Clock::time_point> starts;  // by client: when its request wanted to go out
-    std::deque<size_t> waiting;             // clients whose request waits for the write before it
+    std::vector<Client> clients;
+    std::deque<size_t> waiting;  // clients whose request waits for the write before it
     bool is_writing = false;
     bool is_finishing = false;
     Request request;
@@ -109,6 +129,8 @@ class LoadGenerator {
       if (event.event == Event::kFinished) {
         Break(event.lane->status);
         ++finished_;
+      } else if (event.event == Event::kDue) {
+        WantNow(event.lane, event.client, Clock::now());  // an alarm's own lateness is not counted
       } else if (!ok) {
         Finish(event.lane);
       } else {
@@ -119,7 +141,7 @@ class LoadGenerator {
 
   void Handle(Lane* lane, Event event) {
     if (event == Event::kStarted) {
-      for (size_t client = 0; client < lane->starts.size(); ++client) Want(lane, client);
+      for (size_t client = 0; client < lane->clients.size(); ++client) Want(lane, client);
       lane->stream->Read(&lane->response, &lane->on_read);
     } else if (event == Event::kWritten) {
       lane->is_writing = false;
@@ -132,8 +154,18 @@ class LoadGenerator {
 
   void Want(Lane* lane, size_t client) {
     if (is_stopping_) return;
+    const auto now = Clock::now();
+    if (interval_ == Clock::duration::zero()) return WantNow(lane, client, now);
+    const auto due = std::exchange(due_, due_ + interval_);
+    if (due <= now) return WantNow(lane, client, due);
+    lane->clients[client].alarm.Set(&queue_, std::chrono::system_clock::now() + (due - now),
+                                    &lane->clients[client].on_due);
+  }
+
+  void WantNow(Lane* lane, size_t client, Clock::time_point since) {
+    if (is_stopping_ || lane->is_finishing) return;
     ++under_way_;
-    lane->starts[client] = Clock::now();
+    lane->clients[client].start = since;
     lane->waiting.push_back(client);
     WriteNext(lane);
   }
@@ -151,7 +183,7 @@ class LoadGenerator {
     const Response& response = lane->response;
     if (!hooks_.is_complete(response)) return;
     const size_t client = static_cast<size_t>(response.id()) - 1;
-    if (client >= lane->starts.size()) return;
+    if (client >= lane->clients.size()) return;
     --under_way_;
     ++answered_;
     const std::string error = hooks_.error_of(response);
@@ -160,7 +192,7 @@ class LoadGenerator {
       if (result_.first_error.empty()) result_.first_error = error;
     } else if (is_measuring_) {
       ++result_.commits;
-      const auto took = Clock::now() - lane->starts[client];
+      const auto took = Clock::now() - lane->clients[client].start;
       result_.latency_ns.Record(static_cast<uint64_t>(took.count()));
     }
     Want(lane, client);
@@ -180,6 +212,8 @@ class LoadGenerator {
   }
 
   const Hooks hooks_;
+  const Clock::duration interval_;  // between requests; zero: as fast as they are answered
+  Clock::time_point due_;           // of the next request; of the thread, as what lanes hold
   grpc::CompletionQueue queue_;
   std::vector<std::unique_ptr<Lane>> lanes_;
   std::thread thread_;

@@ -102,7 +102,7 @@ absl::StatusOr<BenchReport> RunLogBench(const BenchOptions& options,
     return response.code() == 0 ? std::string()
                                 : Text(response.message(), " (code ", response.code(), ")");
   };
-  Generator generator(std::move(hooks), options.clients, report.options.streams);
+  Generator generator(std::move(hooks), options.clients, report.options.streams, options.rate);
   RETURN_IF_ERROR(Measure(&generator, progress, &report));
   return report;
 }

@@ -9,33 +9,29 @@
 namespace sextant::cli {
 namespace {
 
-struct Ratios {
-  uint64_t commits = 0;  // by the compute node's own count
-  double redo_bytes = 0, records = 0, sends_per_copy = 0, batches = 0, sent_bytes = 0;
-};
-
-Ratios RatiosOf(const BenchReport& report) {
-  const auto delta = [&report](auto field) {
-    return static_cast<double>((report.after.*field)() - (report.before.*field)());
-  };
-  using S = v1::ComputeStatus;
-  Ratios ratios;
-  const double commits = delta(&S::commits);
-  ratios.commits = static_cast<uint64_t>(commits);
-  if (commits == 0) return ratios;
-  ratios.redo_bytes = delta(&S::redo_bytes) / commits;
-  ratios.records = delta(&S::redo_records) / commits;
-  ratios.sends_per_copy = delta(&S::sends) / commits / quorum::kMembers;
-  ratios.batches = delta(&S::batches) / commits;
-  ratios.sent_bytes = delta(&S::sent_bytes) / commits;
-  return ratios;
-}
-
 double Microseconds(const BenchReport& report, double fraction) {
   return static_cast<double>(report.latency_ns.Percentile(fraction)) / 1e3;
 }
 
 }  // namespace
+
+CommitCosts CostsOf(const BenchReport& report) {
+  CommitCosts costs;
+  if (!report.has_counters) return costs;
+  const auto delta = [&report](auto field) {
+    return static_cast<double>((report.after.*field)() - (report.before.*field)());
+  };
+  using S = v1::ComputeStatus;
+  const double commits = delta(&S::commits);
+  costs.commits = static_cast<uint64_t>(commits);
+  if (commits == 0) return costs;
+  costs.redo_bytes = delta(&S::redo_bytes) / commits;
+  costs.records = delta(&S::redo_records) / commits;
+  costs.sends_per_copy = delta(&S::sends) / commits / quorum::kMembers;
+  costs.batches = delta(&S::batches) / commits;
+  costs.sent_bytes = delta(&S::sent_bytes) / commits;
+  return costs;
+}
 
 std::string ReportToJson(const BenchReport& report) {
   using Json = nlohmann::ordered_json;
@@ -45,6 +41,7 @@ std::string ReportToJson(const BenchReport& report) {
                {"clients", options.clients},
                {"streams", options.streams},
                {"value_bytes", options.value_bytes},
+               {"rate", options.rate},
                {"seed", options.seed},
                {"warmup_seconds", options.warmup_seconds},
                {"seconds", report.seconds},
@@ -58,15 +55,16 @@ std::string ReportToJson(const BenchReport& report) {
                         {"p99", Microseconds(report, 0.99)},
                         {"p999", Microseconds(report, 0.999)},
                         {"max", static_cast<double>(report.latency_ns.max()) / 1e3}};
+  if (report.name == "sql") json["workload"] = NameOf(options.workload);
   json["server"] = nullptr;
   if (report.has_counters) {
-    const Ratios ratios = RatiosOf(report);
-    json["server"] = {{"commits", ratios.commits},
-                      {"redo_records_per_commit", ratios.records},
-                      {"redo_bytes_per_commit", ratios.redo_bytes},
-                      {"batches_per_commit", ratios.batches},
-                      {"network_writes_per_commit_and_copy", ratios.sends_per_copy},
-                      {"sent_bytes_per_commit", ratios.sent_bytes}};
+    const CommitCosts costs = CostsOf(report);
+    json["server"] = {{"commits", costs.commits},
+                      {"redo_records_per_commit", costs.records},
+                      {"redo_bytes_per_commit", costs.redo_bytes},
+                      {"batches_per_commit", costs.batches},
+                      {"network_writes_per_commit_and_copy", costs.sends_per_copy},
+                      {"sent_bytes_per_commit", costs.sent_bytes}};
   }
   return json.dump(2) + "\n";
 }
@@ -80,12 +78,12 @@ std::string ReportToText(const BenchReport& report) {
       report.latency_ns.Mean() / 1e3, Microseconds(report, 0.5), Microseconds(report, 0.9),
       Microseconds(report, 0.99), Microseconds(report, 0.999),
       static_cast<double>(report.latency_ns.max()) / 1e3);
-  if (report.has_counters && !report.options.is_read) {
-    const Ratios ratios = RatiosOf(report);
+  if (report.has_counters && report.options.workload != Workload::kRead) {
+    const CommitCosts costs = CostsOf(report);
     text += absl::StrFormat(
         "per commit    %.0f B of redo (one copy)  %.2f records  %.3f network writes a copy  %.3f "
         "batches\n",
-        ratios.redo_bytes, ratios.records, ratios.sends_per_copy, ratios.batches);
+        costs.redo_bytes, costs.records, costs.sends_per_copy, costs.batches);
   }
   if (!report.first_error.empty()) text += Text("first error   ", report.first_error, "\n");
   return text;

@@ -184,12 +184,13 @@ NodeState* LocalCluster::FindNode(const std::string& name) {
   return nullptr;
 }
 
-absl::Status LocalCluster::LaunchNode(NodeState* node, const std::string& log_level) {
+absl::Status LocalCluster::LaunchNode(NodeState* node, const std::string& log_level,
+                                      const Names& flags) {
   ASSIGN_OR_RETURN(const Binaries binaries, FindBinaries());
   std::error_code ignored;  // if it cannot be removed, its pid will not match
   fs::remove(ReadyPath(dir_, node->name), ignored);
   LaunchOptions options;
-  options.command = NodeCommand(binaries, dir_, state_, *node, log_level);
+  options.command = NodeCommand(binaries, dir_, state_, *node, log_level, {.flags = flags});
   options.log_file = LogPath(dir_, node->name);
   options.drop_environment = kOwnVariables;
   ASSIGN_OR_RETURN(node->process, Launch(options));
@@ -215,7 +216,8 @@ absl::Status LocalCluster::WaitUntilReady(const NodeState& node, absl::Time dead
 
 absl::StatusOr<std::vector<NodeOutcome>> LocalCluster::Start(const Names& names,
                                                              const std::string& log_level,
-                                                             absl::Duration timeout) {
+                                                             absl::Duration timeout,
+                                                             const Names& flags) {
   const absl::Time deadline = absl::Now() + timeout;
   std::vector<NodeOutcome> outcomes;
   for (const std::string& name : names) {
@@ -225,7 +227,7 @@ absl::StatusOr<std::vector<NodeOutcome>> LocalCluster::Start(const Names& names,
       outcomes.push_back({name, Text("was ", ToString(before), " already")});
       continue;
     }
-    RETURN_IF_ERROR(LaunchNode(node, log_level));
+    RETURN_IF_ERROR(LaunchNode(node, log_level, flags));
     progress_(Text("starting ", name, " (pid ", node->process.pid, ", ", node->listen, ")"));
     outcomes.push_back({name, "started"});
   }

@@ -55,10 +55,12 @@ class LocalCluster {
   const std::string& dir() const { return dir_; }
 
   // Starts those of `names` that do not run, and waits until each has bound its ports. UNAVAILABLE
-  // where one ends instead: the message shows the end of its log.
+  // where one ends instead: the message shows the end of its log. `flags` are added to each command
+  // line, for this start alone.
   absl::StatusOr<std::vector<NodeOutcome>> Start(const std::vector<std::string>& names,
                                                  const std::string& log_level,
-                                                 absl::Duration timeout);
+                                                 absl::Duration timeout,
+                                                 const std::vector<std::string>& flags = {});
   // SIGTERM to the compute nodes, then to the storage nodes; SIGKILL to what outlives `grace`.
   std::vector<NodeOutcome> Stop(const std::vector<std::string>& names, absl::Duration grace);
   // The volume exists from now on: later starts of the writer only open it.
@@ -67,7 +69,8 @@ class LocalCluster {
  private:
   LocalCluster(std::string dir, FolderLock lock, ClusterState state, Progress progress);
   NodeState* FindNode(const std::string& name);
-  absl::Status LaunchNode(NodeState* node, const std::string& log_level);
+  absl::Status LaunchNode(NodeState* node, const std::string& log_level,
+                          const std::vector<std::string>& flags);
   absl::Status WaitUntilReady(const NodeState& node, absl::Time deadline);
   void StopGroup(const std::vector<std::string>& names, bool compute, absl::Duration grace,
                  std::vector<NodeOutcome>* outcomes);

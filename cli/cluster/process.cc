@@ -105,10 +105,13 @@ std::optional<ProcessStat> ParseProcessStat(std::string_view text) {
   std::istringstream rest{std::string(text.substr(name_end + 1))};
   ProcessStat stat;
   rest >> stat.state;
-  // After the state (field 3) come 18 fields that do not matter here, then the start time (field
-  // 22).
+  // After the state (field 3): user and system time are fields 14 and 15, the start time is 22.
   std::string skipped;
-  for (int field = 4; field < 22; ++field) rest >> skipped;
+  uint64_t user = 0, system = 0;
+  for (int field = 4; field < 14; ++field) rest >> skipped;
+  rest >> user >> system;
+  stat.cpu_ticks = user + system;
+  for (int field = 16; field < 22; ++field) rest >> skipped;
   rest >> stat.start_time;
   if (rest.fail()) return std::nullopt;
   return stat;

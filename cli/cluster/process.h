@@ -28,10 +28,11 @@ struct ProcessId {
 enum class ProcessState { kStopped, kRunning, kPaused };
 std::string_view ToString(ProcessState state);
 
-// What /proc/PID/stat says: one-letter state ('R', 'S', 'T', 'Z', ...) and start time.
+// What /proc/PID/stat says: one-letter state ('R', 'S', 'T', 'Z', ...), times in clock ticks.
 struct ProcessStat {
   char state = '?';
-  uint64_t start_time = 0;
+  uint64_t start_time = 0;  // since boot
+  uint64_t cpu_ticks = 0;   // taken so far, in user mode and in the kernel
 };
 // Parses the text of a /proc/PID/stat file. The command name in it may hold spaces and parentheses.
 std::optional<ProcessStat> ParseProcessStat(std::string_view text);

@@ -20,6 +20,7 @@ TEST(ParseProcessStatTest, FindsStateAndStartTimeAfterAHostileCommandName) {
   ASSERT_TRUE(stat.has_value());
   EXPECT_EQ(stat->state, 'T');
   EXPECT_EQ(stat->start_time, 987654u);
+  EXPECT_EQ(stat->cpu_ticks, 9u + 10u);
 }
 
 TEST(ParseProcessStatTest, RefusesWhatIsShort) {

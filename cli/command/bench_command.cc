@@ -51,6 +51,10 @@ void AddBench(CLI::App* noun, Cli* cli, const char* name, const char* help, RunB
       ->capture_default_str();
   verb->add_option("--timeout-ms", flags->timeout_ms, "Waits at most so long for each commit.")
       ->capture_default_str();
+  verb->add_option("--rate", flags->rate,
+                   "Sends so many requests a second, of all clients; 0: as fast as answers come.")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   verb->add_option("--seed", flags->seed,
                    "Draws pages, keys and values from this seed [a new one].");
   if (std::string(name) == "log") {
@@ -64,10 +68,9 @@ void AddBench(CLI::App* noun, Cli* cli, const char* name, const char* help, RunB
         ->check(CLI::PositiveNumber)
         ->capture_default_str();
     verb->add_option_function<std::string>(
-            "--workload",
-            [flags](const std::string& workload) { flags->is_read = workload == "read"; },
-            "Writes single rows, or reads them: upsert or read.")
-        ->check(CLI::IsMember({"upsert", "read"}))
+            "--workload", [flags](const std::string& name) { flags->workload = *WorkloadOf(name); },
+            "Runs this over and over, one transaction a request.")
+        ->check(CLI::IsMember(WorkloadNames()))
         ->default_str("upsert");
   }
   verb->callback([cli, flags, run] {
@@ -82,8 +85,8 @@ void AddBenchCommands(CLI::App* app, Cli* cli) {
   noun->require_subcommand(1);
   AddBench(noun, cli, "log", "Appends mini-transactions of one random page edit (VolumeService).",
            RunLogBench, 256);
-  AddBench(noun, cli, "sql", "Upserts or reads single rows by primary key (SqlService).",
-           RunSqlBench, 64);
+  AddBench(noun, cli, "sql", "Runs transactions on a table of its own (SqlService).", RunSqlBench,
+           64);
 }
 
 }  // namespace sextant::cli

@@ -19,6 +19,7 @@
 #include <string>
 #include <utility>
 
+#include "cli/cluster/process.h"
 #include "common/base/status.h"
 #include "common/base/text.h"
 
@@ -116,6 +117,27 @@ absl::StatusOr<uint64_t> DiskBytes(pid_t pid) {
   return absl::UnavailableError(Text("/proc/", pid, "/io does not say what was written"));
 }
 
+absl::StatusOr<double> CpuSeconds(pid_t pid) {
+  const std::optional<ProcessStat> stat = ReadProcessStat(pid);
+  if (!stat) return absl::UnavailableError(Text("process ", pid, " is gone"));
+  return static_cast<double>(stat->cpu_ticks) / static_cast<double>(::sysconf(_SC_CLK_TCK));
+}
+
+void AddSwitches(pid_t pid, std::map<pid_t, uint64_t>* switches) {
+  std::error_code error;
+  for (const auto& task :
+       std::filesystem::directory_iterator(Text("/proc/", pid, "/task"), error)) {
+    std::ifstream file(task.path() / "status");
+    uint64_t total = 0;
+    for (std::string line; std::getline(file, line);) {
+      if (line.find("voluntary_ctxt_switches:") != std::string::npos) {  // nonvoluntary_, too
+        total += std::strtoull(line.c_str() + line.find(':') + 1, nullptr, 10);
+      }
+    }
+    (*switches)[static_cast<pid_t>(std::atol(task.path().filename().c_str()))] = total;
+  }
+}
+
 }  // namespace
 
 absl::StatusOr<TrafficMeter::Sample> TrafficMeter::Take() const {
@@ -124,6 +146,9 @@ absl::StatusOr<TrafficMeter::Sample> TrafficMeter::Take() const {
   for (const pid_t pid : processes_) {
     ASSIGN_OR_RETURN(const uint64_t bytes, DiskBytes(pid));
     sample.disk_bytes += bytes;
+    ASSIGN_OR_RETURN(const double cpu_seconds, CpuSeconds(pid));
+    sample.cpu_seconds += cpu_seconds;
+    AddSwitches(pid, &sample.switches);
     inodes.merge(SocketsOf(pid));
   }
   std::vector<TcpSocket> sockets;
@@ -149,7 +174,12 @@ absl::Status TrafficMeter::Begin() {
 
 absl::StatusOr<Traffic> TrafficMeter::Read() const {
   ASSIGN_OR_RETURN(const Sample now, Take());
-  Traffic traffic{.disk_bytes = now.disk_bytes - begin_.disk_bytes};
+  Traffic traffic{.disk_bytes = now.disk_bytes - begin_.disk_bytes,
+                  .cpu_seconds = now.cpu_seconds - begin_.cpu_seconds};
+  for (const auto& [thread, count] : now.switches) {
+    const auto before = begin_.switches.find(thread);
+    if (before != begin_.switches.end()) traffic.context_switches += count - before->second;
+  }
   for (const auto& [inode, sent] : now.sockets) {
     const auto before = begin_.sockets.find(inode);
     const Sent from = before == begin_.sockets.end() ? Sent{} : before->second;

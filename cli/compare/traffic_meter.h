@@ -1,11 +1,13 @@
-// TrafficMeter: what a group of processes wrote to disk and sent each other, as the kernel counts
-// it.
+// TrafficMeter: what a group of processes wrote to disk, sent each other and took of the CPUs, as
+// the kernel counts it.
 //
 // Disk: `write_bytes` of /proc/PID/io, which the kernel adds up when a page of a file becomes
 // dirty: whole pages, without the file system's own journal. Network: TCP_INFO of every socket that
 // one of the processes owns and whose other end another of them owns (sock_diag(7)): payload bytes,
 // and segments that carried payload, resent ones included. Talk with clients does not count, nor do
 // TCP/IP headers. A connection that ends between the two samples is lost from the second one on.
+// CPU: user and system time of /proc/PID/stat, in clock ticks (10 ms). Context switches, voluntary
+// or not: of the threads that live at both ends.
 #pragma once
 
 #include <sys/types.h>
@@ -23,6 +25,8 @@ struct Traffic {
   uint64_t disk_bytes = 0;
   uint64_t network_bytes = 0;
   uint64_t network_writes = 0;  // segments with payload
+  double cpu_seconds = 0;
+  uint64_t context_switches = 0;
 };
 
 class TrafficMeter {
@@ -39,7 +43,9 @@ class TrafficMeter {
   };
   struct Sample {
     uint64_t disk_bytes = 0;
-    std::map<uint64_t, Sent> sockets;  // by inode
+    double cpu_seconds = 0;
+    std::map<uint64_t, Sent> sockets;    // by inode
+    std::map<pid_t, uint64_t> switches;  // by thread
   };
   absl::StatusOr<Sample> Take() const;
 
