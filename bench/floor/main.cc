@@ -2,10 +2,10 @@
 // are copies of itself.
 #include <benchmark/benchmark.h>
 
-#include <iostream>
-#include <memory>
+#include <CLI/CLI.hpp>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "bench/floor/floor.h"
 #include "bench/floor/replica_processes.h"
@@ -15,11 +15,17 @@ namespace {
 
 using Load = FloorResult (*)(const std::vector<int>& ports, const FloorLoad& load);
 
-void Measure(benchmark::State& state, const char* kind, Load load, const std::string& dir) {
-  const ReplicaProcesses replicas(kind, dir);
+struct Options {
+  std::string dir = ".";
+  double seconds = 2;
+};
+
+void Measure(benchmark::State& state, const char* kind, Load load, const Options& options) {
+  const ReplicaProcesses replicas(kind, options.dir);
   FloorResult result;
   for (auto _ : state) {
-    result = load(replicas.ports(), {.depth = static_cast<uint64_t>(state.range(0))});
+    result = load(replicas.ports(), {.depth = static_cast<uint64_t>(state.range(0)),
+                                     .measured = std::chrono::duration<double>(options.seconds)});
     state.SetIterationTime(result.seconds);
   }
   state.counters["p50_us"] = static_cast<double>(result.latency_ns.Percentile(0.5)) / 1e3;
@@ -27,9 +33,10 @@ void Measure(benchmark::State& state, const char* kind, Load load, const std::st
   state.counters["per_second"] = static_cast<double>(result.records) / result.seconds;
 }
 
-void Register(const char* kind, Load load, const std::string& dir) {
-  benchmark::RegisterBenchmark((std::string("floor/") + kind).c_str(),
-                               [=](benchmark::State& state) { Measure(state, kind, load, dir); })
+void Register(const char* kind, Load load, const Options& options) {
+  benchmark::RegisterBenchmark(
+      (std::string("floor/") + kind).c_str(),
+      [=](benchmark::State& state) { Measure(state, kind, load, options); })
       ->ArgName("depth")
       ->Arg(1)
       ->Arg(16)
@@ -40,34 +47,31 @@ void Register(const char* kind, Load load, const std::string& dir) {
       ->Unit(benchmark::kSecond);
 }
 
-// Takes "--dir DIR" out of the arguments.
-std::string TakeDir(int* argc, char** argv) {
-  for (int i = 1; i + 1 < *argc; ++i) {
-    if (std::string_view(argv[i]) != "--dir") continue;
-    std::string dir = argv[i + 1];
-    for (int j = i; j + 2 < *argc; ++j) argv[j] = argv[j + 2];
-    *argc -= 2;
-    return dir;
-  }
-  return ".";
-}
-
 int Main(int argc, char** argv) {
   if (argc == 5 && std::string_view(argv[1]) == "--replica") {
     const int ready_fd = std::stoi(argv[4]);
     std::string_view(argv[2]) == "tcp" ? ServeTcpReplica(argv[3], ready_fd)
                                        : ServeGrpcReplica(argv[3], ready_fd);
   }
-  const std::string dir = TakeDir(&argc, argv);
-  Register("tcp", LoadTcp, dir);
-  Register("grpc", LoadGrpc, dir);
-  benchmark::Initialize(&argc, argv);
-  if (benchmark::ReportUnrecognizedArguments(argc, argv)) {
-    std::cerr
-        << "usage: sextant-bench-floor [--dir DIR] [--benchmark_...]\n"
-           "DIR, the current folder by default, should be on the disk that is to be measured.\n";
-    return 2;
-  }
+  CLI::App app("Measures quorum appends without a database. --benchmark_...: Google Benchmark's.",
+               "sextant-bench-floor");
+  app.allow_extras();
+  Options options;
+  app.add_option("--dir", options.dir, "Has the replicas' files, so it is their disk that counts.")
+      ->capture_default_str();
+  app.add_option("--seconds", options.seconds, "Measures so long, a benchmark.")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  CLI11_PARSE(app, argc, argv);
+  std::vector<std::string> rest = app.remaining();
+  std::vector<char*> arguments = {argv[0]};
+  for (std::string& argument : rest) arguments.push_back(argument.data());
+  int count = static_cast<int>(arguments.size());
+  arguments.push_back(nullptr);
+  Register("tcp", LoadTcp, options);
+  Register("grpc", LoadGrpc, options);
+  benchmark::Initialize(&count, arguments.data());
+  if (benchmark::ReportUnrecognizedArguments(count, arguments.data())) return 2;
   benchmark::RunSpecifiedBenchmarks();
   return 0;
 }

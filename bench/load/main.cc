@@ -10,6 +10,7 @@ namespace sextant::bench {
 namespace {
 
 std::unique_ptr<Target> MakeTarget(const std::string& kind, const std::string& at) {
+  if (kind == "sextant") return MakeSextantTarget(at);
   if (kind == "postgres") return MakePostgresTarget(at);
   if (kind == "mariadb") return MakeMariadbTarget(at);
   return MakeEtcdTarget(at);
@@ -40,8 +41,10 @@ int Main(int argc, char** argv) {
   LoopOptions options;
   app.add_option("target", kind, "The system under test.")
       ->required()
-      ->check(CLI::IsMember({"postgres", "mariadb", "etcd"}));
-  app.add_option("at", at, "How to reach it, as bench/peers/*.sh printed it.")->required();
+      ->check(CLI::IsMember({"sextant", "postgres", "mariadb", "etcd"}));
+  app.add_option("at", at,
+                 "How to reach it, as bench/peers/*.sh printed it; of Sextant, HOST:PORT.")
+      ->required();
   app.add_option("--clients", options.clients, "Clients, each with a connection.")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();

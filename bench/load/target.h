@@ -26,6 +26,8 @@ class Target {
   virtual absl::StatusOr<std::unique_ptr<Connection>> Connect() = 0;
 };
 
+// `at`: "HOST:PORT" of a compute node.
+std::unique_ptr<Target> MakeSextantTarget(const std::string& at);
 // `at`: a libpq connection string.
 std::unique_ptr<Target> MakePostgresTarget(const std::string& at);
 // `at`: "HOST PORT"; as root, without a password.

@@ -39,12 +39,16 @@ launch() {
   echo $! >>"$dir/pids"
 }
 
+# A process that has ended and that nobody waits for keeps its number: it does not live.
+lives() { [[ "$(ps -o stat= -p "$1")" =~ ^[^Z] ]]; }
+
+# Those that do not end by `stop_signal` (a fast, clean shutdown) within ten seconds, all together, are killed.
 stop_all() {
-  local pid
+  local pid i=0
   [[ -f "$dir/pids" ]] || fail "$dir holds no peer that was started here"
-  for pid in $(tac "$dir/pids"); do kill -INT "$pid" 2>/dev/null || true; done
+  for pid in $(tac "$dir/pids"); do kill "-${stop_signal:-INT}" "$pid" 2>/dev/null || true; done
   for pid in $(tac "$dir/pids"); do
-    for _ in {1..100}; do kill -0 "$pid" 2>/dev/null || break; sleep 0.1; done
+    while lives "$pid" && ((i++ < 100)); do sleep 0.1; done
     kill -KILL -- "-$pid" 2>/dev/null || true
   done
   rm -rf "$dir"

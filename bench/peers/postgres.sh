@@ -20,11 +20,16 @@ run_server() {  # FOLDER PORT
 printf '%s\n' $settings | paste -sd' ' | sed "s/ \([a-z_]*=\)/\n\1/g" | "${user[@]}" tee -a "$dir/primary/postgresql.conf" >/dev/null
 run_server "$dir/primary" "$port"
 names=""
+copies=()
 for i in 1 2 3 4 5; do
   "${user[@]}" pg_basebackup -h 127.0.0.1 -p "$port" -U sextant -D "$dir/standby$i" -R --no-sync -X stream -c fast \
-    -d "host=127.0.0.1 port=$port user=sextant application_name=s$i" >>"$dir/basebackup.log" 2>&1
-  run_server "$dir/standby$i" $((port + i))
+    -d "host=127.0.0.1 port=$port user=sextant application_name=s$i" >"$dir/basebackup$i.log" 2>&1 &
+  copies+=($!)
   names+="${names:+, }s$i"
+done
+for i in 1 2 3 4 5; do
+  wait "${copies[i - 1]}" || fail "standby $i got no copy: $(tail -n 3 "$dir/basebackup$i.log")"
+  run_server "$dir/standby$i" $((port + i))
 done
 ask="host=127.0.0.1 port=$port user=sextant dbname=postgres"
 psql -q "$ask" -c "alter system set synchronous_standby_names = 'ANY 3 ($names)'" -c 'select pg_reload_conf()' >/dev/null
