@@ -11,7 +11,7 @@ export ASAN_OPTIONS ?= detect_container_overflow=0
 export TSAN_OPTIONS ?= ignore_noninstrumented_modules=1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test bench fuzz lint format image compose-test clean
+.PHONY: help setup build demo test bench bench-full bench-memory bench-micro fuzz lint format image compose-test clean
 
 help: ## Shows this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -29,8 +29,25 @@ demo: ## Runs a cluster, real SQL, and the loss of an availability zone; cleans 
 test: build ## Runs every test (unit, integration, lint)
 	@ctest --test-dir $(BUILD) -j $(TEST_JOBS) --output-on-failure
 
-bench: build ## Runs the micro benchmarks
-	@for b in $(BUILD)/bench-bin/*; do echo "== $$b"; "$$b" --benchmark_min_time=0.2 || exit 1; done
+BENCH_TARGETS := sextant sextant-storage-node sextant-compute-node sextant-bench-floor sextant-bench-cluster sextant-bench-sql
+BENCH_OPTIONS = --build $(BUILD) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ONLY),--only $(ONLY))
+
+bench: ## Measures speed: one short round (3 minutes); PRESET=release, ONLY=append,sql
+	@$(MAKE) --no-print-directory build TARGETS="$(BENCH_TARGETS)"
+	@bench/suite/run.py --short $(BENCH_OPTIONS)
+
+bench-full: ## The same beside PostgreSQL, MariaDB and etcd (installs them; 40 minutes); writes bench/results. ROUNDS=3
+	@deploy/install-deps.sh --peers
+	@cmake --preset $(PRESET) >/dev/null
+	@$(MAKE) --no-print-directory build TARGETS="$(BENCH_TARGETS) sextant-bench-load"
+	@bench/suite/run.py $(BENCH_OPTIONS)
+
+bench-memory: ## Watches memory under a steady load for MINUTES=60; writes bench/results/memory.json
+	@$(MAKE) --no-print-directory build TARGETS="$(BENCH_TARGETS)"
+	@bench/suite/memory.py --build $(BUILD) --minutes $(or $(MINUTES),60)
+
+bench-micro: build ## Runs the micro benchmarks
+	@for b in $(filter-out %-floor,$(wildcard $(BUILD)/bench-bin/*)); do echo "== $$b"; "$$b" --benchmark_min_time=0.2 || exit 1; done
 
 fuzz: ## Fuzzes TARGET=record|batch|page_delta|... for SECONDS=60 (tests/fuzz/README.md)
 	@tests/fuzz/run.sh "$(TARGET)" "$(or $(SECONDS),60)"
