@@ -51,13 +51,16 @@ absl::Status UndoReplace(const std::vector<std::string>& endpoints, uint32_t pg,
   });
 }
 
-absl::StatusOr<std::string> Promote(const std::string& endpoint, absl::Duration timeout) {
+absl::StatusOr<v1::PromoteResponse> Promote(const std::string& endpoint, bool is_forced,
+                                            absl::Duration timeout) {
+  v1::PromoteRequest request;
+  request.set_force(is_forced);
   v1::PromoteResponse response;
   const absl::Status status = AtOneOf({endpoint}, timeout, [&](auto* stub, auto* context) {
-    return stub->Promote(context, v1::PromoteRequest(), &response);
+    return stub->Promote(context, request, &response);
   });
   if (!status.ok()) return status;
-  return response.role();
+  return response;
 }
 
 std::optional<size_t> MostAdvanced(const std::vector<absl::StatusOr<v1::ComputeStatus>>& answers) {

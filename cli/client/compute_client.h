@@ -30,7 +30,9 @@ absl::Status UndoReplace(const std::vector<std::string>& endpoints, uint32_t pg,
 // traditional path that with the longest synced relay log. Null: there is none.
 std::optional<size_t> MostAdvanced(const std::vector<absl::StatusOr<v1::ComputeStatus>>& answers);
 
-// Asks the node at `endpoint` to lead; what it becomes: "writer". Asking again repeats nothing.
-absl::StatusOr<std::string> Promote(const std::string& endpoint, absl::Duration timeout);
+// Asks the node at `endpoint` to lead; what it becomes, and what may be lost by it. Asking again
+// repeats nothing. `is_forced`: a binlog replica leads even where something may be lost.
+absl::StatusOr<v1::PromoteResponse> Promote(const std::string& endpoint, bool is_forced,
+                                            absl::Duration timeout);
 
 }  // namespace sextant::cli

@@ -60,6 +60,8 @@ int ShowStatus(const GlobalOptions& options) {
       } else {
         std::cout << "unknown";
       }
+      if (status->pledged() > status->tenure())
+        std::cout << "  pledged tenure " << status->pledged();
       if (!status->seeding().empty()) std::cout << "  seeding: " << status->seeding();
       if (!status->broken().empty()) std::cout << "  stopped: " << status->broken();
     }

@@ -21,6 +21,7 @@ constexpr absl::Duration kPollInterval = absl::Milliseconds(10);
 
 struct PromoteFlags {
   std::string node;
+  bool force = false;
   bool no_wait = false;
   int timeout_ms = 60'000;
 };
@@ -61,23 +62,27 @@ int RunPromote(const GlobalOptions& options, const PromoteFlags& flags) {
   if (!address.ok()) return Fail(address.status());
   const std::string name = flags.node.empty() ? "the node" : flags.node;
   const absl::Time begin = absl::Now();
-  const absl::StatusOr<std::string> role = Promote(*address, kCallTimeout);
-  absl::Status status = role.status();
+  const absl::StatusOr<v1::PromoteResponse> answer = Promote(*address, flags.force, kCallTimeout);
+  absl::Status status = answer.status();
+  if (status.ok() && !answer->warning().empty()) {
+    std::cerr << "sextant: warning: " << answer->warning() << "\n";
+  }
   if (status.ok() && !flags.no_wait) {
-    status = WaitUntilOpen(*address, *role, begin + absl::Milliseconds(flags.timeout_ms));
+    status = WaitUntilOpen(*address, answer->role(), begin + absl::Milliseconds(flags.timeout_ms));
   }
   if (!status.ok()) return Fail(status);
   const double ms = absl::ToDoubleMilliseconds(absl::Now() - begin);
   if (options.json()) {
     std::cout << Json({{"node", flags.node},
                        {"address", *address},
-                       {"role", *role},
+                       {"role", answer->role()},
+                       {"warning", answer->warning()},
                        {"over", !flags.no_wait},
                        {"ms", ms}})
                      .dump(2)
               << "\n";
   } else {
-    std::cout << name << (flags.no_wait ? " becomes the " : " is the ") << *role << ", at "
+    std::cout << name << (flags.no_wait ? " becomes the " : " is the ") << answer->role() << ", at "
               << *address << (flags.no_wait ? "" : absl::StrFormat(", after %.0f ms", ms)) << "\n";
   }
   return kExitOk;
@@ -95,6 +100,10 @@ void AddPromoteCommand(CLI::App* app, Cli* cli) {
   verb->add_option("node", flags.node,
                    "Promotes the compute node of this name [of those that follow, the one that has "
                    "most].");
+  verb->add_flag(
+      "--force", flags.force,
+      "Promotes a binlog replica even where transactions that clients were told of may be "
+      "lost, and says which: where too few of the others answer, or one holds more.");
   verb->add_flag("--no-wait", flags.no_wait, "Does not wait until it serves.");
   verb->add_option("--timeout-ms", flags.timeout_ms, "Waits at most so long.")
       ->check(CLI::PositiveNumber)

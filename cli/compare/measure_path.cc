@@ -193,7 +193,8 @@ class PathRun {
     const std::vector<std::string> endpoints = Endpoints();
     return Await("a promotion", [&] {
       const std::optional<size_t> best = MostAdvanced(AskComputeNodes(endpoints));
-      return best.has_value() && Promote(endpoints[*best], absl::Seconds(5)).ok();
+      return best.has_value() &&
+             Promote(endpoints[*best], /*is_forced=*/false, absl::Seconds(5)).ok();
     });
   }
 

@@ -10,6 +10,7 @@
 
 #include "absl/time/time.h"
 #include "common/rpc/channel.h"
+#include "common/rpc/status.h"
 
 namespace sextant::server {
 
@@ -26,26 +27,41 @@ BinlogPeers::BinlogPeers(const std::vector<ComputeNodeAddress>& nodes, const std
   }
 }
 
-std::vector<BinlogPeer> BinlogPeers::Ask(absl::Duration timeout) const {
+std::vector<BinlogPeer> BinlogPeers::AskAll(absl::Duration timeout, const Call& call) const {
   std::vector<BinlogPeer> answers = peers_;
   const auto deadline = std::chrono::system_clock::now() + absl::ToChronoMilliseconds(timeout);
   std::vector<std::thread> threads;
   for (BinlogPeer& peer : answers) {
-    threads.emplace_back([&peer, deadline] {
+    threads.emplace_back([&peer, &call, deadline] {
       grpc::ClientContext context;
       context.set_deadline(deadline);
-      peer.is_reachable =
-          peer.stub->GetStatus(&context, v1::BinlogStatusRequest(), &peer.status).ok();
+      peer.answer = rpc::FromGrpc(call(&context, &peer), peer.address.node);
     });
   }
   for (std::thread& thread : threads) thread.join();
   return answers;
 }
 
+std::vector<BinlogPeer> BinlogPeers::Ask(absl::Duration timeout) const {
+  return AskAll(timeout, [](grpc::ClientContext* context, BinlogPeer* peer) {
+    return peer->stub->GetStatus(context, v1::BinlogStatusRequest(), &peer->status);
+  });
+}
+
+std::vector<BinlogPeer> BinlogPeers::AskToPledge(const binlog::Pledge& pledge,
+                                                 absl::Duration timeout) const {
+  v1::BinlogPledgeRequest request;
+  request.set_tenure(pledge.tenure);
+  request.set_candidate(pledge.candidate);
+  return AskAll(timeout, [&request](grpc::ClientContext* context, BinlogPeer* peer) {
+    return peer->stub->Pledge(context, request, &peer->status);
+  });
+}
+
 const BinlogPeer* BinlogPeers::FindSource(const std::vector<BinlogPeer>& peers, uint64_t tenure) {
   const BinlogPeer* best = nullptr;
   for (const BinlogPeer& peer : peers) {
-    if (!peer.is_reachable || peer.status.role() != "binlog-source") continue;
+    if (!peer.is_reachable() || peer.status.role() != "binlog-source") continue;
     if (peer.status.tenure() < tenure) continue;
     if (best == nullptr || peer.status.tenure() > best->status.tenure()) best = &peer;
   }
@@ -55,7 +71,15 @@ const BinlogPeer* BinlogPeers::FindSource(const std::vector<BinlogPeer>& peers, 
 uint64_t BinlogPeers::HighestTenure(const std::vector<BinlogPeer>& peers) {
   uint64_t highest = 0;
   for (const BinlogPeer& peer : peers) {
-    if (peer.is_reachable) highest = std::max<uint64_t>(highest, peer.status.tenure());
+    if (peer.is_reachable()) highest = std::max<uint64_t>(highest, peer.status.tenure());
+  }
+  return highest;
+}
+
+uint64_t BinlogPeers::HighestPledge(const std::vector<BinlogPeer>& peers) {
+  uint64_t highest = 0;
+  for (const BinlogPeer& peer : peers) {
+    if (peer.is_reachable()) highest = std::max<uint64_t>(highest, peer.status.pledged());
   }
   return highest;
 }

@@ -38,10 +38,13 @@ bool BinlogReplicaRole::PauseFor(absl::Duration how_long) {
 void BinlogReplicaRole::RunFollow() {
   std::string last_words;
   while (PauseFor(absl::ZeroDuration())) {
-    const std::vector<BinlogPeer> others = peers_.Ask(kAskPatience);
     const std::shared_ptr<Copy> now = copy();
-    const uint64_t tenure = now == nullptr ? 0 : now->data->state().tenure;
-    const BinlogPeer* source = BinlogPeers::FindSource(others, tenure);
+    const binlog::NodeState state = now == nullptr ? binlog::NodeState() : now->data->state();
+    const std::vector<BinlogPeer> others = peers_.Ask(kAskPatience);
+    if (const absl::Status released = Release(state.pledges, others); !released.ok()) {
+      context_.host.Fail(released);
+    }
+    const BinlogPeer* source = BinlogPeers::FindSource(others, state.tenure);
     absl::Status why = absl::UnavailableError("no source answers");
     if (now == nullptr && source != nullptr) {
       why = Seed(*source);  // an earlier attempt failed half-way
@@ -80,6 +83,8 @@ BinlogReplicaRole::Plan BinlogReplicaRole::Judge(const v1::BinlogWelcome& welcom
   if (welcome.tenure() < tenure) {
     plan.status = absl::FailedPreconditionError(Text(welcome.node(), " is a source of tenure ",
                                                      welcome.tenure(), ", and there is ", tenure));
+  } else if (const absl::Status pledged = CheckMayFollow(*now, welcome); !pledged.ok()) {
+    plan.status = pledged;
   } else if (welcome.tenure() == tenure && plan.must_rewind) {
     // Nobody was promoted between: it is no new source that lacks something, but one that has lost
     // it. This copy may be the only one left.
@@ -139,15 +144,39 @@ absl::Status BinlogReplicaRole::Follow(const BinlogPeer& source) {
   return ended;
 }
 
+absl::Status BinlogReplicaRole::CheckMayFollow(const Copy& copy, const v1::BinlogWelcome& welcome) {
+  const binlog::Pledges pledges = copy.data->state().pledges;
+  if (binlog::MayFollow(pledges, welcome.tenure(), welcome.node())) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      Text("this node takes part in the promotion of ", pledges.binding.rbegin()->second,
+           " to tenure ", pledges.binding.rbegin()->first, ", and ", welcome.node(),
+           " is the source of tenure ", welcome.tenure()));
+}
+
+// Before anything is acknowledged: what a tenure begins with counts once it is held.
+absl::Status BinlogReplicaRole::SaveFollowed(const Copy& copy, const v1::BinlogWelcome& welcome,
+                                             TxnSeq holds) {
+  const binlog::NodeState old = copy.data->state();
+  const bool holds_beginning = holds.value() >= welcome.begun();
+  const bool is_known = old.tenure == welcome.tenure() && old.source == binlog::SourceId(0) &&
+                        (old.held == welcome.tenure() || !holds_beginning);
+  if (is_known) return absl::OkStatus();
+  return copy.data->UpdateState([&welcome, holds_beginning](binlog::NodeState* state) {
+    state->tenure = welcome.tenure();
+    state->source = binlog::SourceId(0);  // whatever it was, it follows now
+    if (holds_beginning) state->held = welcome.tenure();
+    binlog::Followed(welcome.tenure(), &state->pledges);
+  });
+}
+
 absl::Status BinlogReplicaRole::Receive(Stream* stream, const v1::BinlogWelcome& welcome) {
   const std::shared_ptr<Copy> now = copy();
-  binlog::NodeState state = now->data->state();
-  if (state.tenure != welcome.tenure() || state.source != binlog::SourceId(0)) {
-    state.tenure = welcome.tenure();
-    state.source = binlog::SourceId(0);  // whatever it was, it follows now
-    RETURN_IF_ERROR(now->data->SaveState(state));
+  {
+    std::lock_guard lock(mutex_);  // Pledge() comes before all of this, or after it
+    RETURN_IF_ERROR(CheckMayFollow(*now, welcome));
+    RETURN_IF_ERROR(SaveFollowed(*now, welcome, now->engine->received().last()));
+    now->engine->Connected();
   }
-  now->engine->Connected();
   spdlog::info("following the source{}", rpc::Fields("tenure", welcome.tenure(), "from",
                                                      now->engine->received().last().value()));
   v1::BinlogFollowRequest ack;
@@ -169,6 +198,7 @@ absl::Status BinlogReplicaRole::Receive(Stream* stream, const v1::BinlogWelcome&
     if (absl::IsUnavailable(received.status())) context_.host.Fail(received.status());
     RETURN_IF_ERROR(received.status());
     acked = *received;
+    if (acked.has_value()) RETURN_IF_ERROR(SaveFollowed(*now, welcome, *acked));
     bytes.clear();
   }
 }
@@ -179,7 +209,8 @@ absl::Status BinlogReplicaRole::Rewind(const GtidSet& source) {
   spdlog::warn("rewinding transactions that the source does not have{}",
                rpc::Fields("keep", plan.keep_through.value(), "undo_through",
                            plan.undo_through.value(), "gtids", mine.Minus(source).ToString()));
-  CloseCopy(absl::UnavailableError("this copy is being rewound: ask another node"));
+  RETURN_IF_ERROR(
+      CloseCopy(absl::UnavailableError("this copy is being rewound: ask another node")));
   absl::Status status;
   {
     const auto data = binlog::LocalData::Open(context_.flags.binlog.data_dir, binlog::ReplicaId(),
@@ -198,8 +229,9 @@ absl::Status BinlogReplicaRole::Seed(const BinlogPeer& source) {
   RETURN_IF_ERROR(Download(source, path, &first));
   ASSIGN_OR_RETURN(const GtidSet history, GtidSet::Parse(first.history()));
   // Another id than before: what the old copy acknowledged is no word of this one.
-  const binlog::NodeState state{.id = binlog::ReplicaId(DrawId()), .tenure = first.tenure()};
-  CloseCopy(absl::UnavailableError("this copy is being seeded: ask another node"));
+  const binlog::NodeState state{
+      .id = binlog::ReplicaId(DrawId()), .tenure = first.tenure(), .held = first.tenure()};
+  RETURN_IF_ERROR(CloseCopy(absl::UnavailableError("this copy is being seeded: ask another node")));
   RETURN_IF_ERROR(binlog::LocalData::Seed(folder, path, history, state));
   RETURN_IF_ERROR(OpenCopy());
   spdlog::info("seeded{}",

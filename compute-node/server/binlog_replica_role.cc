@@ -1,4 +1,5 @@
-// See binlog_replica_role.h. Following, rewinding and seeding: binlog_replica_follow.cc.
+// See binlog_replica_role.h. Following, rewinding and seeding: binlog_replica_follow.cc; pledging
+// and being promoted: binlog_replica_promotion.cc.
 #include "compute-node/server/binlog_replica_role.h"
 
 #include <spdlog/spdlog.h>
@@ -9,7 +10,6 @@
 #include "common/base/status.h"
 #include "common/base/text.h"
 #include "common/rpc/logging.h"
-#include "compute-node/binlog/replication/failover.h"
 #include "compute-node/server/compute_metrics.h"
 #include "compute-node/server/role_parts.h"
 
@@ -54,7 +54,7 @@ void BinlogReplicaRole::Stop(const absl::Status& why) {
   SavePromotion();
   context_.binlog.Detach(why);
   context_.binlog.AwaitUnused();
-  CloseCopy(why);
+  CloseCopy(why).IgnoreError();  // refused only while it is not stopping
 }
 
 std::shared_ptr<BinlogReplicaRole::Copy> BinlogReplicaRole::copy() const {
@@ -83,27 +83,22 @@ absl::Status BinlogReplicaRole::OpenCopy() {
   return absl::OkStatus();
 }
 
-void BinlogReplicaRole::CloseCopy(const absl::Status& why) {
+absl::Status BinlogReplicaRole::CloseCopy(const absl::Status& why) {
   std::shared_ptr<Copy> old;
   {
     std::lock_guard lock(mutex_);
+    if (claim_ != 0 && !is_stopping_) {
+      return absl::CancelledError("this node is being promoted with what it holds");
+    }
     old = std::exchange(copy_, nullptr);
   }
-  if (old == nullptr) return;
+  if (old == nullptr) return absl::OkStatus();
   context_.sql.Detach(why);
   old->sql->CloseSessions(why);
   old->engine->Stop(/*apply_all=*/false);
   context_.sql.AwaitUnused(kAnswerPatience);
   old->sql->Stop();
-}
-
-void BinlogReplicaRole::SavePromotion() {
-  const std::shared_ptr<Copy> now = copy();
-  if (now == nullptr || promoted_ == 0) return;
-  binlog::NodeState state = now->data->state();
-  state.tenure = promoted_;
-  state.source = binlog::SourceId(DrawId());
-  if (absl::Status status = now->data->SaveState(state); !status.ok()) context_.host.Fail(status);
+  return absl::OkStatus();
 }
 
 std::shared_ptr<binlog::LocalData> BinlogReplicaRole::data() {
@@ -134,7 +129,8 @@ void BinlogReplicaRole::FillStatus(v1::ComputeStatus* status) const {
                     : replica.is_connected ? "following"
                                            : "cut-off");
   if (!replica.broken.ok()) status->set_detail(std::string(View(replica.broken.message())));
-  status->set_epoch(now->data->state().tenure);
+  // What it lacks of a later one, it cannot show.
+  status->set_epoch(now->data->state().held);
   status->set_head(replica.received.last().value());
   status->set_vcl(replica.synced.value());
   status->set_vdl(replica.applied.value());
@@ -148,20 +144,22 @@ void BinlogReplicaRole::FillStatus(v1::BinlogStatus* status) const {
   status->set_node(context_.flags.node);
   status->set_role(RoleName(kind()));
   status->set_acks(static_cast<uint32_t>(context_.flags.binlog.semi_sync_acks));
-  const std::shared_ptr<Copy> now = copy();
-  if (now == nullptr) {
+  std::shared_ptr<Copy> now;
+  {
     std::lock_guard lock(mutex_);
+    status->set_claim(claim_);
     status->set_seeding(seeding_);
-    return;
+    now = copy_;
   }
+  if (now == nullptr) return;
   const binlog::ReplicaStatus replica = now->engine->status();
-  status->set_tenure(now->data->state().tenure);
   status->set_history(replica.received.Through(replica.synced).ToString());
   status->set_applied(replica.applied.value());
   status->set_is_connected(replica.is_connected);
   if (replica.lag.has_value()) status->set_lag_ms(absl::ToDoubleMilliseconds(*replica.lag));
   if (!replica.broken.ok()) status->set_broken(std::string(View(replica.broken.message())));
   status->set_binlog_bytes(replica.relay_bytes);
+  FillState(now->data->state(), status);
 }
 
 std::vector<prometheus::MetricFamily> BinlogReplicaRole::Metrics() const {
@@ -183,37 +181,6 @@ std::vector<prometheus::MetricFamily> BinlogReplicaRole::Metrics() const {
                              static_cast<uint64_t>(absl::ToInt64Milliseconds(*replica.lag))));
   }
   return families;
-}
-
-absl::StatusOr<RoleKind> BinlogReplicaRole::Promotion() const {
-  const std::shared_ptr<Copy> now = copy();
-  if (now == nullptr) return absl::FailedPreconditionError("this copy is being seeded: not now");
-  const binlog::ReplicaStatus replica = now->engine->status();
-  if (!replica.broken.ok()) {
-    return absl::FailedPreconditionError(
-        Text("this replica has stopped applying: ", replica.broken.message()));
-  }
-  binlog::FailoverQuestion question{.replicas = peers_.size(),
-                                    .acks = context_.flags.binlog.semi_sync_acks,
-                                    .wanted = context_.flags.node};
-  const std::vector<BinlogPeer> others = peers_.Ask(kAskPatience);
-  const uint64_t tenure = now->data->state().tenure;
-  question.reachable.push_back(
-      {context_.flags.node, replica.received.Through(replica.synced), tenure});
-  for (const BinlogPeer& peer : others) {
-    if (!peer.is_reachable || peer.status.role() != RoleName(RoleKind::kBinlogReplica)) continue;
-    const absl::StatusOr<binlog::GtidSet> received = binlog::GtidSet::Parse(peer.status.history());
-    if (!received.ok()) continue;
-    question.reachable.push_back({peer.address.node, *received, peer.status.tenure()});
-  }
-  ASSIGN_OR_RETURN(const binlog::FailoverChoice choice, binlog::ChooseSource(question));
-  for (const std::string& name : choice.must_rewind) {
-    spdlog::warn("a replica holds more than the new source and will rewind it{}",
-                 rpc::Fields("node", name));
-  }
-  // Above all that anybody has heard of.
-  promoted_ = std::max(tenure, BinlogPeers::HighestTenure(others)) + 1;
-  return RoleKind::kBinlogSource;
 }
 
 }  // namespace sextant::server

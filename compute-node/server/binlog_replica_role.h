@@ -6,13 +6,13 @@
 // cannot be (schema changes, purged transactions), or is new, is seeded by a snapshot.
 #pragma once
 
-#include <atomic>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
 #include <thread>
 
 #include "compute-node/binlog/engine/replica_engine.h"
+#include "compute-node/binlog/replication/failover.h"
 #include "compute-node/server/binlog_peers.h"
 #include "compute-node/server/binlog_service.h"
 #include "compute-node/server/role.h"
@@ -29,9 +29,9 @@ class BinlogReplicaRole final : public Role, private BinlogNode {
   void Stop(const absl::Status& why) override;
   void FillStatus(v1::ComputeStatus* status) const override;
   std::vector<prometheus::MetricFamily> Metrics() const override;
-  // FAILED_PRECONDITION: transactions that clients were told of might be lost. Asks the other
-  // nodes.
-  absl::StatusOr<RoleKind> Promotion() const override;
+  // FAILED_PRECONDITION: transactions that clients were told of might be lost. Asks the other nodes
+  // to pledge (binlog/replication/pledge.h), and takes seconds where some do not answer.
+  absl::StatusOr<PromotionAnswer> Promotion(bool is_forced) override;
   std::optional<ComputeNodeAddress> Writer() const override;
 
  private:
@@ -49,10 +49,21 @@ class BinlogReplicaRole final : public Role, private BinlogNode {
   binlog::SourceEngine* source() override { return nullptr; }
   std::shared_ptr<binlog::LocalData> data() override;
   binlog::TxnSeq synced() const override;
+  absl::Status Pledge(const binlog::Pledge& asked) override;
+
+  // The pledge that this node asks for, its own given.
+  absl::StatusOr<binlog::Pledge> Claim();
+  // What it and those that pledged hold.
+  absl::StatusOr<std::vector<binlog::Candidate>> Collect(const binlog::Pledge& pledge);
+  absl::StatusOr<PromotionAnswer> Lead(const binlog::Pledge& pledge, bool is_forced);
+  // Ends those of `pledges` whose candidates have given up, by what `others` were asked after
+  // `pledges` were read.
+  absl::Status Release(const binlog::Pledges& pledges, const std::vector<BinlogPeer>& others);
 
   std::shared_ptr<Copy> copy() const;
   absl::Status OpenCopy();
-  void CloseCopy(const absl::Status& why);
+  // CANCELLED: it is being promoted with this copy.
+  absl::Status CloseCopy(const absl::Status& why);
   void SavePromotion();
 
   void RunFollow();
@@ -68,6 +79,11 @@ class BinlogReplicaRole final : public Role, private BinlogNode {
   // Until the stream ends; why it did.
   absl::Status Follow(const BinlogPeer& source);
   absl::Status Receive(Stream* stream, const v1::BinlogWelcome& welcome);
+  // FAILED_PRECONDITION: it has pledged itself to another one.
+  static absl::Status CheckMayFollow(const Copy& copy, const v1::BinlogWelcome& welcome);
+  // That it follows the source, and holds its history through `holds`.
+  static absl::Status SaveFollowed(const Copy& copy, const v1::BinlogWelcome& welcome,
+                                   binlog::TxnSeq holds);
   // Cancels the stream when a source of a higher tenure is there.
   void Watch();
   absl::Status Rewind(const binlog::GtidSet& source);
@@ -86,8 +102,9 @@ class BinlogReplicaRole final : public Role, private BinlogNode {
   uint64_t followed_tenure_ = 0;
   grpc::ClientContext* call_ = nullptr;  // the stream under way
   std::string seeding_;
-  // By a promotion: the tenure that this node begins next. 0: none.
-  mutable std::atomic<uint64_t> promoted_ = 0;
+  // Of a promotion under way: the tenure that it asks for, and, once it is decided, begins next.
+  // 0: none.
+  uint64_t claim_ = 0, promoted_ = 0;
   std::thread follow_, watch_;
 };
 

@@ -46,6 +46,12 @@ bool Send(grpc::ServerReaderWriter<v1::BinlogFollowResponse, v1::BinlogFollowReq
 
 }  // namespace
 
+void FillState(const binlog::NodeState& state, v1::BinlogStatus* status) {
+  status->set_tenure(state.tenure);
+  status->set_held(state.held);
+  status->set_pledged(state.pledges.highest);
+}
+
 BinlogService::BinlogService() : node_(NotBinlog()) {}
 
 grpc::Status BinlogService::Follow(grpc::ServerContext* context, FollowStream* stream) {
@@ -66,6 +72,7 @@ grpc::Status BinlogService::Follow(grpc::ServerContext* context, FollowStream* s
   welcome.mutable_welcome()->set_tenure(self.tenure());
   welcome.mutable_welcome()->set_history(self.history());
   welcome.mutable_welcome()->set_acks(self.acks());
+  welcome.mutable_welcome()->set_begun(source->data().state().begun.value());
   if (!stream->Write(welcome)) return rpc::ToGrpc(ClientGone());
   const binlog::ReplicaId replica(first.hello().replica());
   const absl::StatusOr<TxnSeq> from = source->Join(replica, *received);
@@ -172,6 +179,16 @@ grpc::Status BinlogService::GetStatus(grpc::ServerContext*, const v1::BinlogStat
     info->set_last_seq(i + 1 < files.size() ? files[i + 1].before.last().value()
                                             : data->store().history().last().value());
   }
+  return grpc::Status::OK;
+}
+
+grpc::Status BinlogService::Pledge(grpc::ServerContext*, const v1::BinlogPledgeRequest* request,
+                                   v1::BinlogStatus* response) {
+  absl::StatusOr<Attachment<BinlogNode>::Use> node = node_.Take();
+  if (!node.ok()) return rpc::ToGrpc(node.status());
+  const absl::Status pledged = (*node)->Pledge({request->tenure(), request->candidate()});
+  if (!pledged.ok()) return rpc::ToGrpc(pledged);
+  (*node)->FillStatus(response);  // not before: what it holds now is all that it acknowledged
   return grpc::Status::OK;
 }
 

@@ -24,7 +24,13 @@ class BinlogNode {
   // The binlog or relay log, and how far it is synced; null: not now.
   virtual std::shared_ptr<binlog::LocalData> data() = 0;
   virtual binlog::TxnSeq synced() const = 0;
+  // Returns when it is durable, and nothing is acknowledged to sources of lower tenures any more.
+  // Errors as CheckPledge; UNAVAILABLE: not now.
+  virtual absl::Status Pledge(const binlog::Pledge& asked) = 0;
 };
+
+// Tenures and pledges.
+void FillState(const binlog::NodeState& state, v1::BinlogStatus* status);
 
 class BinlogService final : public v1::BinlogService::Service {
  public:
@@ -45,6 +51,8 @@ class BinlogService final : public v1::BinlogService::Service {
                          v1::BinlogStatus* response) override;
   grpc::Status Read(grpc::ServerContext* context, const v1::ReadBinlogRequest* request,
                     grpc::ServerWriter<v1::BinlogChunk>* stream) override;
+  grpc::Status Pledge(grpc::ServerContext* context, const v1::BinlogPledgeRequest* request,
+                      v1::BinlogStatus* response) override;
   grpc::Status Purge(grpc::ServerContext* context, const v1::PurgeBinlogRequest* request,
                      v1::PurgeBinlogResponse* response) override;
 

@@ -109,6 +109,15 @@ void BinlogSourceRole::Stop(const absl::Status& why) {
   if (sql_ != nullptr) sql_->Stop();
 }
 
+// It goes on as the source: without acknowledgements it answers nobody, and if the promotion is
+// given up nothing has happened.
+absl::Status BinlogSourceRole::Pledge(const binlog::Pledge& asked) {
+  std::lock_guard lock(pledge_mutex_);
+  const binlog::NodeState state = data_->state();
+  RETURN_IF_ERROR(binlog::CheckPledge(state.pledges, state.tenure, asked));
+  return data_->UpdateState([&asked](binlog::NodeState* now) { Give(asked, &now->pledges); });
+}
+
 void BinlogSourceRole::FillStatus(v1::ComputeStatus* status) const {
   if (engine_ == nullptr) return status->set_phase("replaced");
   const binlog::SourceStatus now = engine_->status();
@@ -126,7 +135,6 @@ void BinlogSourceRole::FillStatus(v1::BinlogStatus* status) const {
   const binlog::SourceStatus now = engine_->status();
   status->set_node(context_.flags.node);
   status->set_role(RoleName(kind()));
-  status->set_tenure(now.tenure);
   status->set_history(now.history.Through(now.synced).ToString());
   status->set_applied(now.head.value());
   status->set_mode(ModeName(now.mode));
@@ -137,6 +145,7 @@ void BinlogSourceRole::FillStatus(v1::BinlogStatus* status) const {
   status->set_commits(now.commits);
   status->set_syncs(now.syncs);
   status->set_binlog_bytes(now.binlog_bytes);
+  FillState(data_->state(), status);
 }
 
 std::vector<prometheus::MetricFamily> BinlogSourceRole::Metrics() const {

@@ -22,7 +22,9 @@ class BinlogSourceRole final : public Role, private BinlogNode {
   void Stop(const absl::Status& why) override;
   void FillStatus(v1::ComputeStatus* status) const override;
   std::vector<prometheus::MetricFamily> Metrics() const override;
-  absl::StatusOr<RoleKind> Promotion() const override { return RoleKind::kBinlogSource; }
+  absl::StatusOr<PromotionAnswer> Promotion(bool) override {
+    return PromotionAnswer{RoleKind::kBinlogSource};
+  }
   std::optional<ComputeNodeAddress> Writer() const override { return context_.host.self(); }
 
  private:
@@ -31,6 +33,7 @@ class BinlogSourceRole final : public Role, private BinlogNode {
   binlog::SourceEngine* source() override { return engine_.get(); }
   std::shared_ptr<binlog::LocalData> data() override { return data_; }
   binlog::TxnSeq synced() const override { return engine_->status().synced; }
+  absl::Status Pledge(const binlog::Pledge& asked) override;
 
   // Steps down when another node is the source of a higher tenure.
   void Watch();
@@ -44,6 +47,7 @@ class BinlogSourceRole final : public Role, private BinlogNode {
   std::unique_ptr<binlog::SourceEngine> engine_;
   std::unique_ptr<sql::SqlExecutor> sql_;
 
+  std::mutex pledge_mutex_;
   std::mutex mutex_;
   std::condition_variable stopping_;
   bool is_stopping_ = false;

@@ -38,9 +38,9 @@ grpc::ServerUnaryReactor* ComputeService::UndoReplace(grpc::CallbackServerContex
 }
 
 grpc::ServerUnaryReactor* ComputeService::Promote(grpc::CallbackServerContext* context,
-                                                  const v1::PromoteRequest*,
+                                                  const v1::PromoteRequest* request,
                                                   v1::PromoteResponse* response) {
-  return FinishNow(context, node_.Promote(response));
+  return FinishNow(context, node_.Promote(*request, response));
 }
 
 }  // namespace sextant::server

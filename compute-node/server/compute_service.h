@@ -16,7 +16,8 @@ class NodeControl {
   virtual void ReplaceSegment(const v1::ReplaceSegmentRequest& request,
                               std::function<void(absl::Status)> done) = 0;
   virtual absl::Status UndoReplace(const v1::UndoReplaceRequest& request) = 0;
-  virtual absl::Status Promote(v1::PromoteResponse* response) = 0;
+  virtual absl::Status Promote(const v1::PromoteRequest& request,
+                               v1::PromoteResponse* response) = 0;
 };
 
 class ComputeService final : public v1::ComputeService::CallbackService {

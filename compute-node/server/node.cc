@@ -196,19 +196,23 @@ absl::Status Node::UndoReplace(const v1::UndoReplaceRequest& request) {
                                 BetweenRoles());
 }
 
-absl::Status Node::Promote(v1::PromoteResponse* response) {
-  absl::StatusOr<RoleKind> next = BetweenRoles();
+absl::Status Node::Promote(const v1::PromoteRequest& request, v1::PromoteResponse* response) {
+  absl::StatusOr<PromotionAnswer> answer = BetweenRoles();
   {
     std::lock_guard lock(mutex_);
     // About to lead: asked again, most likely.
-    if (kind_ == RoleKind::kWriter || kind_ == RoleKind::kBinlogSource) next = kind_;
+    if (kind_ == RoleKind::kWriter || kind_ == RoleKind::kBinlogSource) {
+      answer = PromotionAnswer{kind_};
+    }
   }
-  next = WithRole<absl::StatusOr<RoleKind>>([](Role& role) { return role.Promotion(); }, next);
-  RETURN_IF_ERROR(next.status());
-  response->set_role(RoleName(*next));
-  ChangeRole(*next,
+  answer = WithRole<absl::StatusOr<PromotionAnswer>>(
+      [&request](Role& role) { return role.Promotion(request.force()); }, answer);
+  RETURN_IF_ERROR(answer.status());
+  response->set_role(RoleName(answer->next));
+  response->set_warning(answer->warning);
+  ChangeRole(answer->next,
              absl::UnavailableError(Text("this node was promoted: it opens the volume as its ",
-                                         RoleName(*next), ", connect again")));
+                                         RoleName(answer->next), ", connect again")));
   return absl::OkStatus();
 }
 

@@ -34,7 +34,7 @@ class Node final : public NodeControl, private RoleHost {
   void ReplaceSegment(const v1::ReplaceSegmentRequest& request,
                       std::function<void(absl::Status)> done) override;
   absl::Status UndoReplace(const v1::UndoReplaceRequest& request) override;
-  absl::Status Promote(v1::PromoteResponse* response) override;
+  absl::Status Promote(const v1::PromoteRequest& request, v1::PromoteResponse* response) override;
 
  private:
   class Metrics;

@@ -20,7 +20,9 @@ class ReaderRole final : public Role {
   void Stop(const absl::Status& why) override;
   void FillStatus(v1::ComputeStatus* status) const override;
   std::vector<prometheus::MetricFamily> Metrics() const override;
-  absl::StatusOr<RoleKind> Promotion() const override { return RoleKind::kWriter; }
+  absl::StatusOr<PromotionAnswer> Promotion(bool) override {
+    return PromotionAnswer{RoleKind::kWriter};
+  }
   std::optional<ComputeNodeAddress> Writer() const override;
 
  private:

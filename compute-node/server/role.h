@@ -48,6 +48,11 @@ struct RoleHandover {
   std::vector<protocol::DurableStep> history;  // the commits that a reader knew of
 };
 
+struct PromotionAnswer {
+  RoleKind next;
+  std::string warning = {};  // the loss that was accepted; empty: none
+};
+
 // What of the process a role works with; outlives it.
 struct RoleContext {
   const ComputeFlags& flags;
@@ -79,8 +84,9 @@ class Role {
   virtual std::vector<prometheus::MetricFamily> Metrics() const = 0;
 
   // `sextant promote`: what this node becomes by it; its own kind: nothing to do, it leads already
-  // or is about to. FAILED_PRECONDITION: a role that cannot be promoted, or not now.
-  virtual absl::StatusOr<RoleKind> Promotion() const = 0;
+  // or is about to. FAILED_PRECONDITION: a role that cannot be promoted, or not now, or, unless
+  // `is_forced`, not without a loss.
+  virtual absl::StatusOr<PromotionAnswer> Promotion(bool is_forced) = 0;
 
   // Who the writer is, as far as this role knows: itself or the one it follows.
   virtual std::optional<ComputeNodeAddress> Writer() const { return std::nullopt; }

@@ -23,7 +23,9 @@ class WriterNode final : public NodeControl {
   absl::Status UndoReplace(const v1::UndoReplaceRequest&) override {
     return absl::UnimplementedError("not here");
   }
-  absl::Status Promote(v1::PromoteResponse*) override { return absl::OkStatus(); }
+  absl::Status Promote(const v1::PromoteRequest&, v1::PromoteResponse*) override {
+    return absl::OkStatus();
+  }
 
  private:
   const compute::WriterVolume& volume_;

@@ -2,31 +2,13 @@
 // digests equal at the end, semi-sync answers kept through a failover, the old source rewound.
 //
 // SEXTANT_ROUNDS=n plays more rounds.
-#include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
-#include <signal.h>
-#include <sqlite3.h>
 
-#include <atomic>
 #include <cstdlib>
-#include <filesystem>
-#include <set>
-#include <thread>
 
-#include "cli/cluster/ports.h"
-#include "cli/cluster/process.h"
 #include "common/base/prng.h"
-#include "common/base/text.h"
-#include "common/rpc/channel.h"
-#include "common/testing/await.h"
-#include "common/testing/status_matchers.h"
-#include "common/testing/temporary_folder.h"
-#include "compute-node/binlog/engine/testing/database_digest.h"
 #include "compute-node/binlog/engine/testing/random_statements.h"
-#include "sextant/v1/binlog.grpc.pb.h"
-#include "sextant/v1/compute.grpc.pb.h"
-#include "tests/integration/command.h"
-#include "tests/integration/sql_client.h"
+#include "tests/integration/binlog_processes.h"
 
 namespace sextant::testing {
 namespace {
@@ -35,159 +17,6 @@ int Rounds(int otherwise) {
   const char* text = std::getenv("SEXTANT_ROUNDS");
   return text == nullptr ? otherwise : std::atoi(text);
 }
-
-class BinlogNodeProcess {
- public:
-  std::string name, role, address, folder;
-  std::vector<std::string> flags;
-  cli::ProcessId process;
-
-  void Start() {
-    std::vector<std::string> command = {BinaryPath("sextant-compute-node"),
-                                        "--role=" + role,
-                                        "--node-name=" + name,
-                                        "--listen=" + address,
-                                        "--metrics-listen=127.0.0.1:0",
-                                        "--data-dir=" + folder};
-    command.insert(command.end(), flags.begin(), flags.end());
-    auto launched = cli::Launch({.command = command, .log_file = folder + ".log"});
-    ASSERT_OK(launched.status());
-    process = *launched;
-  }
-  void Kill() {
-    if (process.pid == 0) return;
-    cli::Signal(process, SIGKILL).IgnoreError();
-    EXPECT_TRUE(cli::WaitForExit(process, absl::Seconds(60)));
-    process = {};
-  }
-  void StopNicely() {
-    if (process.pid == 0) return;
-    cli::Signal(process, SIGTERM).IgnoreError();
-    EXPECT_TRUE(cli::WaitForExit(process, absl::Seconds(60)));
-    process = {};
-  }
-  v1::BinlogStatus Status() const {
-    auto stub = v1::BinlogService::NewStub(rpc::MakeChannel(address));
-    grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(2));
-    v1::BinlogStatus status;
-    if (!stub->GetStatus(&context, {}, &status).ok()) status.Clear();
-    return status;
-  }
-  grpc::Status Promote() const {
-    auto stub = v1::ComputeService::NewStub(rpc::MakeChannel(address));
-    grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(10));
-    v1::PromoteResponse response;
-    return stub->Promote(&context, {}, &response);
-  }
-  std::string Digest() const {
-    sqlite3* db = nullptr;
-    sqlite3_open((folder + "/data.sqlite").c_str(), &db);
-    std::string digest = binlog::DatabaseDigest(db);
-    sqlite3_close(db);
-    return digest;
-  }
-};
-
-class BinlogTest : public ::testing::Test {
- protected:
-  void Up(size_t replicas, int acks) {
-    auto ports = cli::PickFreePorts(static_cast<int>(replicas) + 1);
-    ASSERT_OK(ports.status());
-    std::vector<std::string> flags = {Text("--semi-sync-acks=", acks), "--binlog-file-size=65536"};
-    for (size_t i = 0; i <= replicas; ++i) {
-      BinlogNodeProcess node;
-      node.name = Text("node-", i);
-      node.role = i == 0 ? "binlog-source" : "binlog-replica";
-      node.address = Text("127.0.0.1:", (*ports)[i]);
-      node.folder = Text(folder_.path(), "/", node.name);
-      flags.push_back(Text("--compute-node=", node.name, "=", node.address));
-      nodes_.push_back(std::move(node));
-    }
-    for (BinlogNodeProcess& node : nodes_) {
-      node.flags = flags;
-      node.Start();
-    }
-  }
-  ~BinlogTest() override {
-    for (BinlogNodeProcess& node : nodes_) node.Kill();
-    if (HasFailure()) folder_.Keep();
-  }
-  // Retries until the node takes it.
-  void Do(const BinlogNodeProcess& node, const std::string& sql) {
-    EXPECT_TRUE(Await([&] {
-      SqlClient client(node.address);
-      return client.Execute(sql).ok();
-    })) << sql;
-  }
-  BinlogNodeProcess* Source() {
-    for (BinlogNodeProcess& node : nodes_) {
-      if (node.process.pid != 0 && node.Status().role() == "binlog-source") return &node;
-    }
-    return nullptr;
-  }
-  // All nodes hold and show what the source has.
-  void AwaitEqual() {
-    ASSERT_TRUE(Await([&] {
-      BinlogNodeProcess* source = Source();
-      if (source == nullptr) return false;
-      const v1::BinlogStatus all = source->Status();
-      for (const BinlogNodeProcess& node : nodes_) {
-        const v1::BinlogStatus status = node.Status();
-        if (status.history() != all.history() || status.applied() != all.applied()) return false;
-      }
-      return !all.history().empty();
-    }));
-    for (BinlogNodeProcess& node : nodes_) node.StopNicely();
-    const std::string expected = nodes_[0].Digest();
-    for (const BinlogNodeProcess& node : nodes_) EXPECT_EQ(node.Digest(), expected) << node.name;
-  }
-
-  TemporaryFolder folder_;
-  std::vector<BinlogNodeProcess> nodes_;
-};
-
-// Writes numbers through whoever is the source; knows which ones were answered.
-class Writer {
- public:
-  explicit Writer(std::vector<std::string> addresses) : addresses_(std::move(addresses)) {
-    thread_ = std::thread([this] {
-      size_t at = 0;
-      while (!is_over_) {
-        SqlClient client(addresses_[at++ % addresses_.size()]);
-        while (!is_over_) {
-          const int64_t next = next_++;
-          const auto reply = client.Execute(Text("INSERT INTO log(n, text) VALUES(", next,
-                                                 ", hex(randomblob(20)));"
-                                                 "UPDATE counter SET n = n + 1"),
-                                            /*atomic=*/true, absl::Seconds(5));
-          if (!reply.ok()) break;
-          answered_.insert(next);
-          ++count_;
-        }
-      }
-    });
-  }
-  ~Writer() { Answered(); }
-  int count() const { return count_; }
-  std::set<int64_t> Answered() {
-    is_over_ = true;
-    if (thread_.joinable()) thread_.join();
-    return answered_;
-  }
-
- private:
-  const std::vector<std::string> addresses_;
-  int64_t next_ = 1;
-  std::set<int64_t> answered_;
-  std::atomic<int> count_ = 0;
-  std::atomic<bool> is_over_ = false;
-  std::thread thread_;
-};
-
-constexpr const char* kSchema =
-    "CREATE TABLE log(n UNIQUE, text); CREATE TABLE counter(n); INSERT INTO counter VALUES(0)";
 
 TEST_F(BinlogTest, EqualAfterKillsOfEither) {
   Up(/*replicas=*/1, /*acks=*/0);
@@ -287,15 +116,65 @@ TEST_F(BinlogTest, SemiSyncAnswersSurviveTheSource) {
       return status.role() == "binlog-replica" && status.is_connected();
     }));
   }
-  const std::set<int64_t> answered = writer.Answered();
-  BinlogNodeProcess* source = Source();
-  ASSERT_NE(source, nullptr);
-  SqlClient client(source->address);
-  const auto rows = client.Execute("SELECT n FROM log");
-  ASSERT_OK(rows.status());
-  std::set<int64_t> held;
-  for (const TextRow& row : rows->rows) held.insert(std::stoll(row[0]));
-  for (const int64_t n : answered) EXPECT_TRUE(held.contains(n)) << n << " was lost";
+  ExpectHeld(writer.Answered());
+  AwaitEqual();
+}
+
+// A planned promotion: the old source lives, and its replicas acknowledge to it until they pledge.
+TEST_F(BinlogTest, PromotionBesideALivingSourceLosesNoAnswer) {
+  Up(/*replicas=*/2, /*acks=*/1);
+  Do(nodes_[0], kSchema);
+  Writer writer({nodes_[0].address, nodes_[1].address, nodes_[2].address});
+  for (int round = 0; round < Rounds(3); ++round) {
+    const int target = writer.count() + 30;
+    ASSERT_TRUE(Await([&] { return writer.count() >= target; }));
+    const BinlogNodeProcess* const old = Source();
+    ASSERT_NE(old, nullptr);
+    // The one that lacks something is refused, and those that pledged to it follow as before.
+    const BinlogNodeProcess* promoted = nullptr;
+    ASSERT_TRUE(Await([&] {
+      for (const BinlogNodeProcess& node : nodes_) {
+        if (&node == old || !node.Promote().ok()) continue;
+        promoted = &node;
+        return true;
+      }
+      return false;
+    }));
+    ASSERT_TRUE(Await([&] { return promoted->Status().role() == "binlog-source"; }));
+    ASSERT_TRUE(Await([&] { return old->Status().role() == "binlog-replica"; }));
+  }
+  const int target = writer.count() + 10;
+  ASSERT_TRUE(Await([&] { return writer.count() >= target; }));
+  ExpectHeld(writer.Answered());
+  AwaitEqual();
+}
+
+TEST_F(BinlogTest, ForceAcceptsALossAndSaysSo) {
+  Up(/*replicas=*/2, /*acks=*/1);
+  Do(nodes_[0], kSchema);
+  nodes_[0].Kill();
+  nodes_[1].Kill();
+  const grpc::Status refused = nodes_[2].Promote();
+  EXPECT_EQ(refused.error_code(), grpc::StatusCode::FAILED_PRECONDITION) << refused.error_message();
+  EXPECT_NE(refused.error_message().find("--force"), std::string::npos) << refused.error_message();
+  std::string warning;
+  const grpc::Status forced = nodes_[2].Promote(/*is_forced=*/true, &warning);
+  EXPECT_TRUE(forced.ok()) << forced.error_message();
+  EXPECT_NE(warning.find("may have been answered to clients"), std::string::npos) << warning;
+  nodes_[0].Start();  // what they have too much of is undone
+  nodes_[1].Start();
+  AwaitEqual();
+}
+
+// A refused promotion changes nothing: who pledged follows the old source again.
+TEST_F(BinlogTest, ARefusedPromotionIsGivenUp) {
+  Up(/*replicas=*/2, /*acks=*/1);
+  Do(nodes_[0], kSchema);
+  nodes_[1].Kill();
+  EXPECT_EQ(nodes_[2].Promote().error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  Do(nodes_[0], "INSERT INTO log VALUES(1, 'after')");  // acknowledged by node 2 alone
+  EXPECT_EQ(Source(), &nodes_[0]);
+  nodes_[1].Start();
   AwaitEqual();
 }
 

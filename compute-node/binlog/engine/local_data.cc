@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include <filesystem>
+#include <optional>
 #include <sstream>
 #include <utility>
 
@@ -20,27 +21,43 @@ constexpr size_t kApplyBytes = 4 << 20;
 constexpr int kReadWaitMs = 5000;
 
 std::string StateText(const NodeState& state) {
-  return Text("id: ", state.id, "\ntenure: ", state.tenure, "\nsource: ", state.source, "\n");
+  std::string text = Text("id: ", state.id, "\ntenure: ", state.tenure, "\nsource: ", state.source,
+                          "\nheld: ", state.held, "\nbegun: ", state.begun, "\n");
+  if (state.pledges.highest > 0) text += Text("pledged: ", state.pledges.highest, "\n");
+  for (const auto& [tenure, candidate] : state.pledges.binding) {
+    text += Text("pledge: ", tenure, " ", candidate, "\n");
+  }
+  return text;
 }
 
 absl::StatusOr<NodeState> ParseState(const std::string& text) {
   std::istringstream lines(text);
-  std::string key;
+  std::string key, rest;
   uint64_t value = 0;
   NodeState state;
+  std::optional<uint64_t> held;
   int known = 0;
-  while (lines >> key >> value) {
-    ++known;
+  while (lines >> key >> value && std::getline(lines, rest)) {
     if (key == "id:") {
       state.id = ReplicaId(value);
+      ++known;
     } else if (key == "tenure:") {
       state.tenure = value;
+      ++known;
     } else if (key == "source:") {
       state.source = SourceId(value);
-    } else {
-      --known;
+      ++known;
+    } else if (key == "held:") {
+      held = value;
+    } else if (key == "begun:") {
+      state.begun = TxnSeq(value);
+    } else if (key == "pledged:") {
+      state.pledges.highest = value;
+    } else if (key == "pledge:" && rest.size() > 1) {
+      state.pledges.binding[value] = rest.substr(1);
     }
   }
+  state.held = held.value_or(state.tenure);  // older folders do not tell
   if (known == 3) return state;
   return absl::DataLossError("node.state does not say who this node is: seed it anew");
 }
@@ -105,7 +122,9 @@ absl::Status LocalData::DropHalfASeed(BinlogStoreOptions options) {
 
 absl::Status LocalData::LoadState(ReplicaId id) {
   const std::string path = folder_ + "/node.state";
-  if (!std::filesystem::exists(path)) return SaveState({.id = id});
+  if (!std::filesystem::exists(path)) {
+    return UpdateState([id](NodeState* state) { state->id = id; });
+  }
   ASSIGN_OR_RETURN(const std::string text, ReadFile(path, 0, SIZE_MAX));
   std::lock_guard lock(state_mutex_);
   ASSIGN_OR_RETURN(state_, ParseState(text));
@@ -117,10 +136,12 @@ NodeState LocalData::state() const {
   return state_;
 }
 
-absl::Status LocalData::SaveState(const NodeState& state) {
+absl::Status LocalData::UpdateState(const std::function<void(NodeState*)>& edit) {
   std::lock_guard lock(state_mutex_);
-  RETURN_IF_ERROR(ReplaceFile(folder_ + "/node.state", StateText(state)));
-  state_ = state;
+  NodeState changed = state_;
+  edit(&changed);
+  RETURN_IF_ERROR(ReplaceFile(folder_ + "/node.state", StateText(changed)));
+  state_ = std::move(changed);
   return absl::OkStatus();
 }
 
@@ -230,9 +251,16 @@ absl::Status LocalData::CopyTo(const std::string& path) {
 
 absl::Status LocalData::Seed(const std::string& folder, const std::string& copy,
                              const GtidSet& history, const NodeState& state) {
+  NodeState fresh = state;
+  const std::string state_path = folder + "/node.state";
+  if (std::filesystem::exists(state_path)) {  // pledges are the node's, not the old copy's
+    ASSIGN_OR_RETURN(const std::string text, ReadFile(state_path, 0, SIZE_MAX));
+    ASSIGN_OR_RETURN(const NodeState old, ParseState(text));
+    fresh.pledges = old.pledges;
+  }
   // The new id first: whatever a crash leaves here must not pass for what the old copy
   // acknowledged.
-  RETURN_IF_ERROR(ReplaceFile(folder + "/node.state", StateText(state)));
+  RETURN_IF_ERROR(ReplaceFile(state_path, StateText(fresh)));
   std::error_code error;
   for (const char* name : {"/data.sqlite", "/data.sqlite-wal", "/data.sqlite-shm", "/binlog"}) {
     std::filesystem::remove_all(folder + name, error);

@@ -2,7 +2,7 @@
 //
 //   data.sqlite    the data, in WAL mode; its position table says through which transaction
 //   binlog/        all transactions (until purged): written here, or relayed from the source
-//   node.state     text: the node's id, and the tenure as source that it began or follows
+//   node.state     text: the node's id, the tenure that it began or follows, its pledges
 //
 // A source's and a replica's folders are alike, so that either can become the other. Opening brings
 // the data up to the binlog's end: the WAL is not synced at each commit, the binlog is.
@@ -13,6 +13,7 @@
 #include <sqlite3.h>
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -20,6 +21,7 @@
 #include "absl/status/statusor.h"
 #include "compute-node/binlog/engine/row_apply.h"
 #include "compute-node/binlog/files/binlog_store.h"
+#include "compute-node/binlog/replication/pledge.h"
 #include "compute-node/binlog/replication/source_machine.h"
 
 namespace sextant::binlog {
@@ -36,8 +38,11 @@ absl::StatusOr<DatabasePtr> OpenDatabase(const std::string& path);
 
 struct NodeState {
   ReplicaId id;         // drawn when the folder was made
-  uint64_t tenure = 0;  // the highest number that this node has heard of
+  uint64_t tenure = 0;  // the highest that this node has begun or followed
+  uint64_t held = 0;    // the highest whose beginning it holds
   SourceId source;      // of this node's own tenure; 0: it was never the source, or no longer is
+  TxnSeq begun;         // where its own tenure began
+  Pledges pledges;      // to those that are being promoted
 };
 
 class LocalData {
@@ -50,7 +55,8 @@ class LocalData {
   BinlogStore& store() { return *store_; }
   // Both from any thread.
   NodeState state() const;
-  absl::Status SaveState(const NodeState& state);
+  // Durable when it returns; `edit` is called once, and nobody else changes the state meanwhile.
+  absl::Status UpdateState(const std::function<void(NodeState*)>& edit);
   TxnSeq position() const { return position_; }
 
   struct Applied {
@@ -74,7 +80,8 @@ class LocalData {
 
   // A copy of the data as of position(), made without stopping readers: for seeding.
   absl::Status CopyTo(const std::string& path);
-  // Makes a new folder from such a copy, whose history is `history`.
+  // Makes a new folder from such a copy, whose history is `history`. Only the old one's
+  // pledges stay.
   static absl::Status Seed(const std::string& folder, const std::string& copy,
                            const GtidSet& history, const NodeState& state);
 

@@ -42,14 +42,15 @@ const char* ModeName(SyncMode mode) {
 absl::StatusOr<std::unique_ptr<SourceEngine>> SourceEngine::Start(
     LocalData* data, compute::WriteTicketQueue* tickets, SourceId new_source,
     SourceOptions options) {
-  NodeState state = data->state();
-  if (state.source == SourceId(0)) {
-    state.source = new_source;
-    ++state.tenure;
-    RETURN_IF_ERROR(data->SaveState(state));
+  if (data->state().source == SourceId(0)) {
+    RETURN_IF_ERROR(data->UpdateState([data, new_source](NodeState* state) {
+      state->source = new_source;
+      state->held = ++state->tenure;
+      state->begun = data->store().history().last();
+    }));
   }
   std::unique_ptr<SourceEngine> engine(
-      new SourceEngine(data, tickets, state.source, std::move(options)));
+      new SourceEngine(data, tickets, data->state().source, std::move(options)));
   engine->syncer_ = std::thread([raw = engine.get()] { raw->RunSyncs(); });
   engine->upkeep_ = std::thread([raw = engine.get()] { raw->RunUpkeep(); });
   return engine;

@@ -2,6 +2,7 @@
 #include "compute-node/binlog/replication/failover.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "common/base/status.h"
@@ -10,18 +11,18 @@
 namespace sextant::binlog {
 namespace {
 
-// Holds most of those of the highest tenure.
+// Holds most of those that hold the beginning of the highest tenure.
 const Candidate* Longest(const std::vector<Candidate>& candidates) {
   return &*std::max_element(candidates.begin(), candidates.end(),
                             [](const Candidate& a, const Candidate& b) {
-                              return std::make_pair(a.tenure, a.received.last()) <
-                                     std::make_pair(b.tenure, b.received.last());
+                              return std::make_pair(a.held, a.received.last()) <
+                                     std::make_pair(b.held, b.received.last());
                             });
 }
 
 absl::Status CheckOneLine(const std::vector<Candidate>& candidates, const Candidate& longest) {
   for (const Candidate& candidate : candidates) {
-    if (candidate.tenure < longest.tenure) continue;
+    if (candidate.held < longest.held) continue;
     if (longest.received.Contains(candidate.received)) continue;
     return absl::DataLossError(Text("the replicas ", longest.name, " and ", candidate.name,
                                     " went apart after transaction ",
@@ -31,15 +32,30 @@ absl::Status CheckOneLine(const std::vector<Candidate>& candidates, const Candid
   return absl::OkStatus();
 }
 
-bool MayBeAcknowledged(const FailoverQuestion& question, const Candidate& longest, TxnSeq seq) {
-  if (question.acks == 0) return false;
+// Replicas that hold this transaction, and those that did not answer.
+size_t PossibleHolders(const FailoverQuestion& question, std::optional<Gtid> gtid) {
   size_t holders = question.replicas > question.reachable.size()
                        ? question.replicas - question.reachable.size()
                        : 0;
   for (const Candidate& candidate : question.reachable) {
-    if (CommonThrough(longest.received, candidate.received) >= seq) ++holders;
+    if (gtid.has_value() && candidate.received.Contains(*gtid)) ++holders;
   }
-  return holders >= question.acks;
+  return holders;
+}
+
+// Whether a transaction that `chosen` lacks may have been acknowledged.
+bool MayLose(const FailoverQuestion& question, const Candidate& chosen) {
+  if (question.acks == 0) return false;
+  if (PossibleHolders(question, std::nullopt) >= question.acks) return true;
+  for (const Candidate& other : question.reachable) {
+    if (other.tenure < chosen.held) continue;
+    // Whoever holds a later one that is missing holds the first one, too.
+    const TxnSeq missing = CommonThrough(chosen.received, other.received).Next();
+    const std::optional<SourceId> source = other.received.SourceOf(missing);
+    if (!source.has_value()) continue;
+    if (PossibleHolders(question, Gtid{*source, missing}) >= question.acks) return true;
+  }
+  return false;
 }
 
 }  // namespace
@@ -58,7 +74,7 @@ absl::StatusOr<FailoverChoice> ChooseSource(const FailoverQuestion& question) {
   }
   FailoverChoice choice{.name = chosen->name, .history = chosen->received};
   const TxnSeq end = CommonThrough(longest.received, chosen->received);
-  choice.may_lose_acknowledged = MayBeAcknowledged(question, longest, end.Next());
+  choice.may_lose_acknowledged = MayLose(question, *chosen);
   for (const Candidate& candidate : all) {
     if (!chosen->received.Contains(candidate.received))
       choice.must_rewind.push_back(candidate.name);

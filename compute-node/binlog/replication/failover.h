@@ -13,7 +13,8 @@ namespace sextant::binlog {
 struct Candidate {
   std::string name;
   GtidSet received;     // in its synced relay log
-  uint64_t tenure = 0;  // the highest that it has followed
+  uint64_t tenure = 0;  // the highest that it has followed: it holds a part of its source's history
+  uint64_t held = 0;    // the highest whose beginning is in `received`; at most `tenure`
 };
 
 struct FailoverQuestion {
@@ -34,13 +35,16 @@ struct FailoverChoice {
   bool may_lose_acknowledged = false;
 };
 
-// Chooses the replica that holds most, or judges the wanted one. Only those of the highest tenure
-// count with all that they hold: what others hold beside it is an old source's, and was undone
-// already. A transaction may have been acknowledged if as many replicas as `acks` may hold it:
-// those that answered and do, and all that did not. FAILED_PRECONDITION: one that the choice lacks
-// may have been acknowledged, or it is of an older tenure and holds what the others do not
-// (is_forced overrides both). DATA_LOSS: histories of one tenure went apart. NOT_FOUND: no such
-// replica, or none at all.
+// Chooses the replica that holds most, or judges the wanted one.
+//
+// A tenure begins with all that had been answered before. So what another one holds and the chosen
+// one lacks counts for nothing if that other one follows nobody as late as the tenure whose
+// beginning the chosen one holds: it was undone. Otherwise it may have been acknowledged if as many
+// replicas as `acks` may hold it: those that answered and do, and all that did not.
+//
+// FAILED_PRECONDITION: one that the choice lacks may have been acknowledged, or it is of an older
+// tenure and holds what the others do not (is_forced overrides both). DATA_LOSS: histories of one
+// tenure went apart. NOT_FOUND: no such replica, or none at all.
 absl::StatusOr<FailoverChoice> ChooseSource(const FailoverQuestion& question);
 
 // What a node must undo before it can follow a source.

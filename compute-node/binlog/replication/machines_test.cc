@@ -3,6 +3,7 @@
 
 #include "common/testing/status_matchers.h"
 #include "compute-node/binlog/replication/failover.h"
+#include "compute-node/binlog/replication/pledge.h"
 #include "compute-node/binlog/replication/replica_machine.h"
 #include "compute-node/binlog/replication/source_machine.h"
 
@@ -182,7 +183,7 @@ TEST(Failover, WhatAnOldSourceHoldsBesideCountsForNothing) {
   newer.Add(kB, {TxnSeq(4), TxnSeq(6)});
   // The old source went through 9 on its own; r2 follows the newer one, which has died.
   FailoverQuestion question{
-      .reachable = {{"old", History(9), 1}, {"r2", newer, 2}}, .replicas = 2, .acks = 1};
+      .reachable = {{"old", History(9), 1, 1}, {"r2", newer, 2, 2}}, .replicas = 2, .acks = 1};
   auto choice = ChooseSource(question);
   ASSERT_OK(choice.status());
   EXPECT_EQ(choice->name, "r2");
@@ -193,6 +194,70 @@ TEST(Failover, WhatAnOldSourceHoldsBesideCountsForNothing) {
   EXPECT_THAT(ChooseSource(question), StatusIs(absl::StatusCode::kFailedPrecondition));
   question.is_forced = true;
   EXPECT_OK(ChooseSource(question).status());
+}
+
+// It follows the newest source, and has received next to nothing of what that began with.
+TEST(Failover, WhoOnlyBeganToFollowIsNotAheadOfWhoHoldsMore) {
+  FailoverQuestion question{.reachable = {{"late", History(1), 2, 1}, {"old", History(4), 1, 1}},
+                            .replicas = 2,
+                            .acks = 1,
+                            .wanted = "late"};
+  EXPECT_THAT(ChooseSource(question), StatusIs(absl::StatusCode::kFailedPrecondition));
+  question.wanted = "";
+  EXPECT_EQ(ChooseSource(question)->name, "old");
+}
+
+// The story of a planned promotion: an acknowledgement that is under way when the replicas are
+// counted is of what they hold, and after that there is none.
+TEST(Pledge, WhatWasCountedDoesNotGrowWhileTheOldSourceLives) {
+  SourceMachine source({.acks = 1}, {}, kA);
+  ReplicaMachine replica({}, {}, TxnSeq(0));
+  ASSERT_OK(source.Join(kOne, {}, At(0)).status());
+  replica.Connected();
+  for (uint64_t seq = 1; seq <= 2; ++seq) {
+    source.Append();
+    source.Synced(TxnSeq(seq), At(0));
+  }
+  ASSERT_EQ(*replica.Arrived({kA, TxnSeq(1)}, 0), true);
+  replica.RelaySynced(TxnSeq(1));
+  const std::optional<TxnSeq> under_way = replica.TakeAck();
+  Pledges pledges;
+  ASSERT_OK(CheckPledge(pledges, 1, {2, "candidate"}));
+  Give({2, "candidate"}, &pledges);
+  replica.Disconnected(At(1));
+  const GtidSet counted = replica.received();
+  EXPECT_EQ(*replica.Arrived({kA, TxnSeq(2)}, 0), false);  // was in the stream
+  EXPECT_EQ(replica.TakeAck(), std::nullopt);
+  EXPECT_FALSE(MayFollow(pledges, 1, "source"));
+  ASSERT_OK(source.Acked(kOne, *under_way, At(2)));
+  EXPECT_EQ(source.TakeOutput().release_through, counted.last());
+}
+
+TEST(Pledge, BindsUntilItsOwnCandidateGivesUp) {
+  Pledges pledges;
+  EXPECT_TRUE(MayFollow(pledges, 1, "s"));
+  Give({2, "a"}, &pledges);
+  EXPECT_FALSE(MayFollow(pledges, 1, "s"));
+  EXPECT_TRUE(MayFollow(pledges, 2, "a"));
+  EXPECT_FALSE(MayFollow(pledges, 2, "b"));  // drew the same number
+  EXPECT_TRUE(MayFollow(pledges, 3, "b"));
+  EXPECT_OK(CheckPledge(pledges, 1, {2, "a"}));  // asked again
+  EXPECT_THAT(CheckPledge(pledges, 1, {2, "b"}), StatusIs(absl::StatusCode::kFailedPrecondition));
+  EXPECT_THAT(CheckPledge(pledges, 3, {3, "b"}), StatusIs(absl::StatusCode::kFailedPrecondition));
+  ASSERT_OK(CheckPledge(pledges, 1, {3, "b"}));
+  Give({3, "b"}, &pledges);
+  // That b gives up does not say that a did: it may lead by now.
+  EXPECT_TRUE(IsGivenUp({3, "b"}, {.claim = 0, .tenure = 1}));
+  pledges.binding.erase(3);
+  EXPECT_FALSE(MayFollow(pledges, 1, "s"));
+  EXPECT_FALSE(IsGivenUp({2, "a"}, {.claim = 2, .tenure = 1}));  // under way
+  EXPECT_FALSE(IsGivenUp({2, "a"}, {.claim = 0, .tenure = 2}));  // it leads, or has led
+  Followed(2, &pledges);
+  EXPECT_TRUE(MayFollow(pledges, 2, "a"));
+  EXPECT_FALSE(MayFollow(pledges, 2, "b"));
+  Followed(4, &pledges);
+  EXPECT_TRUE(pledges.binding.empty());
+  EXPECT_EQ(pledges.highest, 3u);
 }
 
 TEST(Failover, HistoriesThatWentApartNeedAPerson) {
