@@ -58,7 +58,7 @@ absl::StatusOr<std::vector<std::string>> CompareMembers(const FaultCluster& clus
   std::string leader;
   for (const cli::NodeState& node : cluster.state().nodes) {
     if (node.name == cluster.leader()) leader = node.listen;
-    if (!node.is_writer()) {
+    if (!node.is_compute()) {
       stubs[node.name] = v1::StorageService::NewStub(rpc::MakeChannel(node.listen));
     }
   }

@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
+#include "cli/client/compute_client.h"
 #include "cli/client/status_client.h"
 #include "cli/cluster/launch_command.h"
 #include "cli/cluster/local_cluster.h"
@@ -73,6 +74,7 @@ absl::Status FaultCluster::MakeFolder() {
   }
   cli::ClusterSettings settings;
   settings.segment_bytes = options_.segment_bytes;
+  settings.readers = static_cast<uint32_t>(options_.readers);
   ASSIGN_OR_RETURN(std::vector<uint16_t> ports, cli::PickFreePorts(cli::PortsFor(settings) + 2));
   const std::vector<uint16_t> own(ports.end() - 2, ports.end());
   ports.resize(ports.size() - 2);
@@ -91,7 +93,7 @@ absl::Status FaultCluster::MakeFolder() {
 absl::Status FaultCluster::MakeDisks() {
   disks_ = std::make_unique<Disks>(options_.directory + "/disks");
   for (const cli::NodeState& node : state_.nodes) {
-    if (node.is_writer()) continue;
+    if (node.is_compute()) continue;
     RETURN_IF_ERROR(
         disks_->Add(node.name, cli::DataPath(options_.directory, node.name), options_.disk_bytes));
   }
@@ -102,7 +104,7 @@ absl::Status FaultCluster::MakeLinks() {
   ASSIGN_OR_RETURN(relay_, Relay::Start());
   for (const cli::NodeState& from : state_.nodes) {
     for (const cli::NodeState& to : state_.nodes) {
-      if (to.is_writer() || from.name == to.name) continue;
+      if (to.is_compute() || from.name == to.name) continue;
       ASSIGN_OR_RETURN(link_ports_[std::make_pair(from.name, to.name)],
                        relay_->AddLink(from.name, to.name, to.listen));
     }
@@ -113,7 +115,11 @@ absl::Status FaultCluster::MakeLinks() {
 Topology FaultCluster::topology() const {
   Topology topology;
   for (const cli::NodeState& node : state_.nodes) {
-    if (node.is_writer()) continue;
+    if (node.is_compute()) {
+      const bool may_lead = options_.readers > 0 && node.name != leader_;
+      if (may_lead) topology.readers.push_back(node.name);
+      continue;
+    }
     if (topology.zones.empty() || topology.zones.back().name != node.zone) {
       topology.zones.push_back({node.zone, {}});
     }
@@ -131,6 +137,21 @@ std::vector<std::string> FaultCluster::WriterEndpoints() const {
   return endpoints;
 }
 
+std::vector<std::string> FaultCluster::ReaderEndpoints() const {
+  Names endpoints;
+  for (const cli::NodeState& node : state_.nodes) {
+    if (node.is_reader) endpoints.push_back(node.listen);
+  }
+  return endpoints;
+}
+
+std::string FaultCluster::LeaderEndpoint() const {
+  for (const cli::NodeState& node : state_.nodes) {
+    if (node.name == leader_) return node.listen;
+  }
+  return "";
+}
+
 cli::NodeState* FaultCluster::Find(const std::string& name) {
   for (cli::NodeState& node : state_.nodes) {
     if (node.name == name) return &node;
@@ -145,10 +166,8 @@ absl::Status FaultCluster::Launch(cli::NodeState* node, const Names& flags) {
   fs::remove(cli::ReadyPath(options_.directory, node->name), ignored);
   cli::LaunchChanges changes;
   changes.flags = flags;
-  if (!node->is_writer()) {
-    changes.flags.insert(changes.flags.end(), options_.storage_flags.begin(),
-                         options_.storage_flags.end());
-  }
+  const Names& more = node->is_compute() ? options_.compute_flags : options_.storage_flags;
+  changes.flags.insert(changes.flags.end(), more.begin(), more.end());
   changes.route = [this](const cli::NodeState& from, const cli::NodeState& to) {
     const auto port = link_ports_.find(std::make_pair(from.name, to.name));
     return port == link_ports_.end() ? to.listen : Text("127.0.0.1:", port->second);
@@ -157,6 +176,8 @@ absl::Status FaultCluster::Launch(cli::NodeState* node, const Names& flags) {
   launch.command = cli::NodeCommand(binaries, options_.directory, state_, *node,
                                     /*log_level=*/"", changes);
   launch.log_file = cli::LogPath(options_.directory, node->name);
+  std::lock_guard lock(launch_mutex_);
+  if (is_ended_) return absl::CancelledError("the run was ended");
   ASSIGN_OR_RETURN(node->process, cli::Launch(launch));
   up_.insert(node->name);
   return cli::SaveState(options_.directory, state_);
@@ -239,9 +260,42 @@ absl::Status FaultCluster::TakeOver() {
   return absl::FailedPreconditionError("there is no other compute node");
 }
 
+absl::Status FaultCluster::Promote(const std::string& name) {
+  const std::string endpoint = Find(name)->listen;
+  const absl::Time deadline = absl::Now() + kStartTimeout;
+  absl::Status status;
+  do {  // it may be between two streams, and know nobody to ask
+    status = cli::Promote(endpoint, /*is_forced=*/false, absl::Seconds(10)).status();
+    if (status.ok()) break;
+    absl::SleepFor(absl::Milliseconds(20));
+  } while (absl::Now() < deadline);
+  RETURN_IF_ERROR(status);
+  leader_ = name;
+  while (absl::Now() < deadline) {
+    const auto answer = cli::AskComputeNodes({endpoint})[0];
+    if (answer.ok() && answer->role() == "writer" && answer->phase() == "open") {
+      return absl::OkStatus();
+    }
+    absl::SleepFor(absl::Milliseconds(10));
+  }
+  return absl::DeadlineExceededError(
+      Text(name, " was promoted and does not lead:\n", cli::LogTail(options_.directory, name)));
+}
+
+size_t FaultCluster::EndAll() {
+  std::lock_guard lock(launch_mutex_);
+  is_ended_ = true;
+  size_t count = 0;
+  for (const cli::NodeState& node : state_.nodes) {
+    count += cli::Signal(node.process, SIGKILL).ok() ? 1 : 0;
+  }
+  for (const cli::NodeState& node : state_.nodes) cli::WaitForExit(node.process, kStopTimeout);
+  return count;
+}
+
 absl::Status FaultCluster::RetireOldLeader() {
   for (const cli::NodeState& node : state_.nodes) {
-    if (!node.is_writer() || node.name == leader_) continue;
+    if (!options_.has_standby || !node.is_writer() || node.name == leader_) continue;
     RETURN_IF_ERROR(Kill({node.name}));
   }
   return absl::OkStatus();

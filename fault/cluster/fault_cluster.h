@@ -6,6 +6,7 @@
 
 #include <map>
 #include <memory>
+#include <mutex>
 #include <set>
 #include <string>
 #include <vector>
@@ -25,10 +26,11 @@ struct FaultClusterOptions {
   bool has_links = false;
   bool has_disks = false;  // Disks::Prepare() was called
   bool has_standby = false;
+  int readers = 0;
   uint64_t disk_bytes = 1ull << 30;     // sparse
   uint64_t segment_bytes = 1ull << 20;  // small, so that the volume grows while it is harmed
-  // Given to every storage node at every start: a planted bug.
-  std::vector<std::string> storage_flags;
+  // Given to every storage node, or compute node, at every start.
+  std::vector<std::string> storage_flags, compute_flags;
 };
 
 class FaultCluster {
@@ -40,8 +42,12 @@ class FaultCluster {
   const FaultClusterOptions& options() const { return options_; }
   const cli::ClusterState& state() const { return state_; }
   Topology topology() const;
-  // SQL endpoints of those that lead or may lead.
+  // SQL endpoints of those that lead or may take over.
   std::vector<std::string> WriterEndpoints() const;
+  // Likewise of all compute nodes, and of those made to read.
+  std::vector<std::string> ComputeEndpoints() const { return state_.ComputeAddresses(); }
+  std::vector<std::string> ReaderEndpoints() const;
+  std::string LeaderEndpoint() const;
   // The compute node that leads, as far as it was this class that said who.
   const std::string& leader() const { return leader_; }
 
@@ -60,8 +66,13 @@ class FaultCluster {
   absl::Status AwaitExit(const std::string& name, absl::Duration timeout);
   // The standby starts, and leads once it serves; the old leader is left as it is.
   absl::Status TakeOver();
-  // Kills a compute node that leads no more, if one runs.
+  // `name`, a reader, is promoted, and leads once it serves as the writer.
+  absl::Status Promote(const std::string& name);
+  // Kills a compute node that was taken over from, if one runs.
   absl::Status RetireOldLeader();
+
+  // From any thread: kills what runs, and starts nothing any more. How many were killed.
+  size_t EndAll();
 
   absl::Status SetLinks(const std::vector<std::string>& from, const std::vector<std::string>& to,
                         const LinkFault& fault);
@@ -90,6 +101,8 @@ class FaultCluster {
   std::string WhatIsMissing(bool idle);
 
   FaultClusterOptions options_;
+  std::mutex launch_mutex_;  // of the processes in state_, while they are started or all ended
+  bool is_ended_ = false;
   cli::ClusterState state_;
   std::string leader_;
   std::set<std::string> up_;  // should be running, or paused

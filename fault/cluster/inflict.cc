@@ -82,6 +82,11 @@ absl::Status TakeOver(const Step& step, FaultCluster* cluster) {
   return cluster->TakeOver();
 }
 
+absl::Status KillAndPromote(const Step& step, FaultCluster* cluster) {
+  RETURN_IF_ERROR(cluster->Kill(step.targets));
+  return cluster->Promote(step.others.at(0));
+}
+
 absl::Status Slow(const Step& step, absl::Duration delay, FaultCluster* cluster) {
   LinkFault fault;
   fault.there.delay = fault.back.delay = delay;
@@ -106,6 +111,8 @@ absl::Status Inflict(const Step& step, FaultCluster* cluster) {
       return cluster->Pause(step.targets);
     case Fault::kTakeOver:
       return TakeOver(step, cluster);
+    case Fault::kPromote:
+      return KillAndPromote(step, cluster);
     case Fault::kPartition:
       return cluster->SetLinks(step.targets, step.others, Stalled());
     case Fault::kPartitionOneWay:
@@ -137,6 +144,7 @@ absl::Status Inflict(const Step& step, FaultCluster* cluster) {
 absl::Status Mend(const Step& step, FaultCluster* cluster) {
   switch (step.fault) {
     case Fault::kKill:
+    case Fault::kPromote:
       return cluster->Start(step.targets);
     case Fault::kPause:
     case Fault::kTakeOver:
@@ -175,6 +183,7 @@ std::string Describe(const Step& step) {
                            step.fault == Fault::kPartitionOneWay ||
                            step.fault == Fault::kCutLinks || step.fault == Fault::kSlowLinks;
   if (is_of_links) text += Text(" from ", std::string(absl::StrJoin(step.others, " ")));
+  if (step.fault == Fault::kPromote) text += Text(", promote ", step.others.at(0));
   if (!step.failpoint.empty()) text += Text(" at ", step.failpoint);
   if (step.delay > absl::ZeroDuration()) text += Text(" by ", absl::FormatDuration(step.delay));
   return text;

@@ -30,7 +30,7 @@ std::map<std::string, char> MarksOf(const v1::ComputeStatus& status) {
 std::string ZonesLine(const cli::ClusterState& state) {
   std::vector<std::string> endpoints, names;
   for (const cli::NodeState& node : state.nodes) {
-    if (!node.is_writer()) continue;
+    if (!node.is_compute()) continue;
     endpoints.push_back(node.listen);
     names.push_back(node.name);
   }
@@ -43,7 +43,7 @@ std::string ZonesLine(const cli::ClusterState& state) {
   }
   std::string line, zone;
   for (const cli::NodeState& node : state.nodes) {
-    if (node.is_writer()) continue;
+    if (node.is_compute()) continue;
     if (node.zone != zone) line += Text(line.empty() ? "" : " ", node.zone, " ");
     zone = node.zone;
     const auto mark = marks.find(node.name);

@@ -8,6 +8,7 @@
 #include "common/base/text.h"
 #include "fault/cluster/disks.h"
 #include "fault/cluster/fault_cluster.h"
+#include "fault/run/end_on_signal.h"
 #include "fault/run/round_player.h"
 
 namespace sextant::fault {
@@ -48,14 +49,19 @@ class Run {
     cluster.has_links = scenario_.needs.links;
     cluster.has_disks = scenario_.needs.disks;
     cluster.has_standby = scenario_.needs.standby;
+    cluster.readers = scenario_.needs.readers;
+    cluster.compute_flags = scenario_.compute_flags;
     cluster.storage_flags = scenario_.storage_flags;
     cluster.storage_flags.insert(cluster.storage_flags.end(), options_.storage_flags.begin(),
                                  options_.storage_flags.end());
     ASSIGN_OR_RETURN(cluster_, FaultCluster::Make(std::move(cluster)));
-    std::vector<std::string> nodes = cluster_->topology().StorageNodes();
+    end_on_signal_ = std::make_unique<EndOnSignal>([this](int signal) { End(signal); });
+    const Topology topology = cluster_->topology();
+    std::vector<std::string> nodes = topology.StorageNodes();
     nodes.push_back(cluster_->leader());
     RETURN_IF_ERROR(cluster_->Start(nodes));
     RETURN_IF_ERROR(cluster_->AwaitServing(kPatience));
+    RETURN_IF_ERROR(cluster_->Start(topology.readers));  // once there is a volume
     return Load::Prepare({cluster_->WriterEndpoints()[0]}, kPatience);
   }
 
@@ -67,6 +73,7 @@ class Run {
   }
 
   RunResult Finish() {
+    end_on_signal_.reset();
     cluster_.reset();
     const absl::Status written = WriteResult(options_.directory, result_.facts, result_.rounds);
     if (!written.ok() && result_.facts.error.empty()) result_.facts.error = written.ToString();
@@ -78,9 +85,21 @@ class Run {
   }
 
  private:
+  // On a thread of its own, in the middle of everything.
+  void End(int signal) {
+    const size_t ended = cluster_->EndAll();
+    options_.say(Text("ended by ", signal == SIGINT ? "SIGINT" : "SIGTERM", ": killed ", ended,
+                      " servers of ", options_.directory, "/cluster; this round is not judged"));
+  }
+
   void PlayOne(int number) {
     LoadOptions load = next_load_;
     load.writers = cluster_->WriterEndpoints();
+    load.readers = cluster_->ReaderEndpoints();
+    if (scenario_.needs.promotes) {
+      load.writers = load.readers = cluster_->ComputeEndpoints();
+      load.writers_move = true;
+    }
     load.clients = options_.clients;
     // Rounds are streams of their own: round n of seed s is round 1 of seed s + n - 1.
     load.seed = options_.seed + static_cast<uint64_t>(number) - 1;
@@ -107,7 +126,7 @@ class Run {
   void CheckClosedRounds() {
     for (const Closed& closed : closed_) {
       const auto checksum =
-          Load::Checksum(cluster_->WriterEndpoints(), closed.first_key, closed.end_key, kPatience);
+          Load::Checksum({cluster_->LeaderEndpoint()}, closed.first_key, closed.end_key, kPatience);
       Round& round = result_.rounds[static_cast<size_t>(closed.round) - 1];
       if (!checksum.ok()) {
         round.anomalies.push_back({"no-last-read", checksum.status().ToString()});
@@ -129,6 +148,7 @@ class Run {
   const RunOptions& options_;
   RunResult result_;
   std::unique_ptr<FaultCluster> cluster_;
+  std::unique_ptr<EndOnSignal> end_on_signal_;  // ends before the cluster
   LoadOptions next_load_;
   std::vector<Closed> closed_;
 };

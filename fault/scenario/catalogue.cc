@@ -98,6 +98,26 @@ Plan ZombieWriter(const Topology& topology, absl::Duration span, Prng* prng) {
            .lasting = Share(span, 10, 60, prng)}};
 }
 
+// Readers die or sleep; both at once now and then.
+Plan ReaderKill(const Topology& topology, absl::Duration span, Prng* prng) {
+  constexpr int kCount = 6;
+  Plan plan;
+  for (size_t i = 0; i < kCount; ++i) {
+    plan.push_back({.at = span * static_cast<int>(i) / kCount,
+                    .fault = prng->OneIn(2) ? Fault::kKill : Fault::kPause,
+                    .targets = {topology.readers[i % topology.readers.size()]},
+                    .lasting = Share(span, 2, 30, prng)});
+  }
+  return plan;
+}
+
+Plan Promotion(const Topology& topology, absl::Duration span, Prng* prng) {
+  return {{.fault = Fault::kPromote,
+           .targets = {topology.writer},
+           .others = {PickOf(topology.readers, prng)},
+           .lasting = Share(span, 10, 60, prng)}};
+}
+
 Plan PartitionNode(const Topology& topology, absl::Duration span, Prng* prng) {
   const Names targets = {PickOf(topology.StorageNodes(), prng)};
   return Throughout(
@@ -225,6 +245,9 @@ const Names kSmallTables = {"--collect-log",      "256KiB", "--log-memtable", "2
                             "--page-memtable",    "256KiB", "--scrub-rate",   "256MiB",
                             "--scrub-interval-s", "1"};
 
+// So that what was left behind is let go of at once, and what is flipped is no garbage by then.
+const Names kKeepNoHistory = {"--retain-s", "0", "--reader-hold-s", "0"};
+
 // Each in turn, compute node last, the next one only when the one before is up.
 Plan RollingRestart(const Topology& topology, absl::Duration span, Prng* prng) {
   Names targets = topology.StorageNodes();
@@ -273,6 +296,18 @@ std::vector<Scenario> ScenariosOfProcesses() {
        {},
        {},
        ZombieWriter},
+      {"reader-kill",
+       "Readers die, sleep and come back while clients read there what they wrote.",
+       {.readers = 2},
+       {true, true},
+       {},
+       ReaderKill},
+      {"promotion",
+       "The writer dies and a reader is promoted; the old writer comes back and reads.",
+       {.readers = 2, .promotes = true},
+       {},
+       {},
+       Promotion},
       {"crash-points",
        "Processes end at the worst places: before a sync, after it, while opening.",
        {},
@@ -369,7 +404,8 @@ std::vector<Scenario> ScenariosOfDisks() {
        {},
        {true, true},
        kSmallTables,
-       BitFlips},
+       BitFlips,
+       kKeepNoHistory},
   };
 }
 

@@ -15,6 +15,8 @@ std::string_view NameOf(Fault fault) {
       return "pause";
     case Fault::kTakeOver:
       return "take over";
+    case Fault::kPromote:
+      return "kill";
     case Fault::kPartition:
       return "partition";
     case Fault::kPartitionOneWay:

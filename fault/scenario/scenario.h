@@ -18,6 +18,7 @@ enum class Fault {
   kRestart,          // SIGTERM and a start, each awaited, one node after the other; mends itself
   kPause,            // SIGSTOP; mended by SIGCONT
   kTakeOver,         // pauses the writer, another one takes over; mended by waking the old one
+  kPromote,          // SIGKILL, and the first of `others` is promoted; mended by a start: it reads
   kPartition,        // nothing passes between `targets` and `others`, nobody is told
   kPartitionOneWay,  // nothing of what `targets` send to `others` arrives
   kCutLinks,         // their connections are reset, and new ones as soon as they are made
@@ -35,7 +36,7 @@ struct Step {
   absl::Duration at;  // since the faults of the round began
   Fault fault = Fault::kKill;
   std::vector<std::string> targets;
-  std::vector<std::string> others;  // of links: whom they cannot reach
+  std::vector<std::string> others;  // of links: whom they cannot reach; of kPromote: who leads
   absl::Duration lasting;           // then it is mended
   std::string failpoint;            // common/failpoint
   absl::Duration delay;             // of kSlowLinks
@@ -59,9 +60,11 @@ struct Topology {
 
 // What a scenario needs of the cluster, beyond processes.
 struct Needs {
-  bool links = false;    // every link through a relay (fault/relay)
-  bool disks = false;    // a file system for each storage node, which takes root
-  bool standby = false;  // a second compute node that may take over
+  bool links = false;     // every link through a relay (fault/relay)
+  bool disks = false;     // a file system for each storage node, which takes root
+  bool standby = false;   // a second compute node that may take over
+  int readers = 0;        // compute nodes that read, while clients read from them
+  bool promotes = false;  // one of them: clients look for the writer among all compute nodes
 };
 
 // What must hold while the faults last; that nothing is lost and all returns holds for every one.
@@ -78,6 +81,7 @@ struct Scenario {
   std::vector<std::string> storage_flags;  // what its storage nodes are started with
   // The steps of one round, within `span`.
   Plan (*plan)(const Topology& topology, absl::Duration span, Prng* prng) = nullptr;
+  std::vector<std::string> compute_flags = {};  // what its compute nodes are started with
 };
 
 const std::vector<Scenario>& Scenarios();

@@ -1,11 +1,16 @@
 // `sextant fault`: what it prints, the files it leaves, its exit codes.
 #include <gtest/gtest.h>
+#include <signal.h>
 
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
+#include "cli/cluster/cluster_state.h"
 #include "common/base/text.h"
+#include "common/testing/await.h"
+#include "common/testing/status_matchers.h"
 #include "tests/fault/fault_testing.h"
 #include "tests/integration/command.h"
 
@@ -59,6 +64,32 @@ TEST(FaultCommandTest, LoadJudgesAnyCluster) {
     EXPECT_TRUE(fs::exists(Text(folder.path(), "/run", again, "/history.jsonl")));
   }
   EXPECT_EQ(RunCommand(Text(sextant, " cluster down", cluster)).exit_code, 0);
+}
+
+TEST(FaultCommandTest, ARunThatIsEndedLeavesNoServerBehind) {
+  TemporaryFolder folder;
+  const std::string run = folder.path() + "/run", output = folder.path() + "/output";
+  const auto launched = cli::Launch({.command = {BinaryPath("sextant"), "fault", "run",
+                                                 "writer-kill", "--duration", "3000", "--dir", run},
+                                     .log_file = output});
+  ASSERT_OK(launched.status());
+  std::vector<cli::ProcessId> servers;
+  ASSERT_TRUE(Await([&] {
+    const auto state = cli::LoadState(run + "/cluster");
+    if (!state.ok() || !state->is_volume_created) return false;
+    servers.clear();
+    for (const cli::NodeState& node : state->nodes) servers.push_back(node.process);
+    return true;
+  }));
+  ASSERT_EQ(servers.size(), 7u);
+  ASSERT_OK(cli::Signal(*launched, SIGTERM));
+  EXPECT_TRUE(cli::WaitForExit(*launched, absl::Seconds(120)));
+  for (const cli::ProcessId& server : servers) {
+    EXPECT_EQ(cli::StateOf(server), cli::ProcessState::kStopped) << server.pid;
+  }
+  std::ostringstream said;
+  said << std::ifstream(output).rdbuf();
+  EXPECT_NE(said.str().find("ended by SIGTERM: killed 7 servers"), std::string::npos) << said.str();
 }
 
 TEST(FaultCommandTest, ARunSaysWhatItDidAndKeepsItsFiles) {
