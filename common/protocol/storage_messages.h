@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "common/base/directory_id.h"
 #include "common/base/ids.h"
 #include "common/log/batch.h"
 #include "common/log/lsn.h"
@@ -87,16 +88,19 @@ struct NodeStatus {
   std::string node;
   std::string zone;
   std::vector<SegmentStatus> segments;
+  DirectoryId directory{};  // that holds them
 };
 
 // Makes a segment of a new protection group. Idempotent for an equal descriptor and membership, and
 // where the node holds a segment of that id and slot that never held a record, left by a growth
-// that was not finished; ABORTED if it holds any other.
+// that was not finished; ABORTED if it holds any other. FAILED_PRECONDITION: the node has another
+// data directory than the one that is meant; what it had acknowledged in that is lost.
 struct CreateSegmentRequest {
   volume::Descriptor descriptor;
   PgId pg;
   volume::Membership membership;
   quorum::Slot slot = 0;
+  DirectoryId directory{};
 };
 
 // Claims `epoch` for `writer` and installs truncations, geometry and membership; durable before the

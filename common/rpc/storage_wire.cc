@@ -218,10 +218,14 @@ void ToProto(const protocol::NodeStatus& status, v1::NodeStatus* out) {
   for (const protocol::SegmentStatus& segment : status.segments) {
     ToProto(segment, out->add_segments());
   }
+  out->set_directory(status.directory.value());
 }
 
 absl::StatusOr<protocol::NodeStatus> FromProto(const v1::NodeStatus& in) {
-  protocol::NodeStatus status{.node = in.node(), .zone = in.zone(), .segments = {}};
+  protocol::NodeStatus status{.node = in.node(),
+                              .zone = in.zone(),
+                              .segments = {},
+                              .directory = DirectoryId(in.directory())};
   for (const v1::SegmentStatus& s : in.segments()) {
     ASSIGN_OR_RETURN(protocol::SegmentStatus segment, FromProto(s));
     status.segments.push_back(std::move(segment));
@@ -234,6 +238,7 @@ void ToProto(const protocol::CreateSegmentRequest& request, v1::CreateSegmentReq
   out->set_pg(request.pg.value());
   ToProto(request.membership, out->mutable_membership());
   out->set_slot(request.slot);
+  out->set_directory(request.directory.value());
 }
 
 absl::StatusOr<protocol::CreateSegmentRequest> FromProto(const v1::CreateSegmentRequest& in) {
@@ -246,6 +251,7 @@ absl::StatusOr<protocol::CreateSegmentRequest> FromProto(const v1::CreateSegment
   ASSIGN_OR_RETURN(request.membership, FromProto(in.membership()));
   ASSIGN_OR_RETURN(request.slot, SlotFromProto(in.slot()));
   if (!request.membership.IsActive(request.slot)) return Invalid("a slot that is no member's");
+  request.directory = DirectoryId(in.directory());
   return request;
 }
 

@@ -104,11 +104,15 @@ TEST(StorageWire, SegmentAndNodeStatus) {
   ASSERT_OK(segment);
   ExpectSame(*segment, SomeStatus());
 
-  const protocol::NodeStatus node{.node = "az1-a", .zone = "az1", .segments = {SomeStatus()}};
+  const protocol::NodeStatus node{.node = "az1-a",
+                                  .zone = "az1",
+                                  .segments = {SomeStatus()},
+                                  .directory = DirectoryId(~uint64_t{8})};
   const auto back = FromProto(Sent<v1::NodeStatus>(node));
   ASSERT_OK(back);
   EXPECT_EQ(back->node, "az1-a");
   EXPECT_EQ(back->zone, "az1");
+  EXPECT_EQ(back->directory, node.directory);
   ASSERT_EQ(back->segments.size(), 1u);
   ExpectSame(back->segments[0], SomeStatus());
 
@@ -155,14 +159,18 @@ TEST(StorageWire, MalformedGeometryIsRefused) {
 }
 
 TEST(StorageWire, CreateSegmentRequest) {
-  const protocol::CreateSegmentRequest request{
-      .descriptor = SomeDescriptor(), .pg = PgId(2), .membership = SomeMembership(), .slot = 5};
+  const protocol::CreateSegmentRequest request{.descriptor = SomeDescriptor(),
+                                               .pg = PgId(2),
+                                               .membership = SomeMembership(),
+                                               .slot = 5,
+                                               .directory = DirectoryId(8)};
   const auto back = FromProto(Sent<v1::CreateSegmentRequest>(request));
   ASSERT_OK(back);
   EXPECT_EQ(back->descriptor, request.descriptor);
   EXPECT_EQ(back->pg, request.pg);
   EXPECT_EQ(back->membership, request.membership);
   EXPECT_EQ(back->slot, request.slot);
+  EXPECT_EQ(back->directory, request.directory);
 
   auto message = Sent<v1::CreateSegmentRequest>(request);
   message.set_pg(3);

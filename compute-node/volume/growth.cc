@@ -124,7 +124,11 @@ bool Growth::SegmentCreated(MemberAddress member,
                             const RecoveredVolume& volume) {
   const bool is_good = reply.ok() && IsFrom(*reply, member, volume.descriptor.volume);
   if (const auto missing = missing_.find(member); missing != missing_.end()) {
-    if (is_good) missing_.erase(missing);
+    // In another directory it would be an empty one in the place of one that is lost.
+    if (is_good || absl::IsFailedPrecondition(reply.status())) {
+      missing_.erase(missing);
+      return is_good;
+    }
     if (!is_good && !reply.ok()) missing->second = reply.status();
     return is_good;
   }
@@ -135,7 +139,8 @@ bool Growth::SegmentCreated(MemberAddress member,
     book_.Answered({DutyBook::Kind::kCreate, member, {}});
   } else if (!reply.ok()) {
     last_error_ = reply.status();
-    if (absl::IsAborted(reply.status()) || absl::IsInvalidArgument(reply.status())) {
+    if (absl::IsAborted(reply.status()) || absl::IsInvalidArgument(reply.status()) ||
+        absl::IsFailedPrecondition(reply.status())) {
       refused_.insert_or_assign(member, reply.status());
     }
   }
@@ -218,13 +223,24 @@ std::optional<Growth::Done> Growth::TakeDone() { return std::exchange(done_, std
 
 // --- duties
 
+void Growth::Pin(MemberAddress member, const volume::Membership& membership,
+                 const DirectoryIds& directories) {
+  const auto known = directories.find(membership.members[member.slot].node);
+  if (known != directories.end()) pinned_.try_emplace(member, known->second);
+}
+
 void Growth::IssueCreate(MemberAddress member, const volume::Membership& membership,
                          const volume::Descriptor& descriptor, DutyBook* book, Instant now) {
+  const auto directory = pinned_.find(member);
+  if (directory == pinned_.end()) return;  // its node was not heard yet
   if (!book->Issue({DutyBook::Kind::kCreate, member, {}}, now)) return;
-  duties_.creates.push_back(
-      {member,
-       membership.members[member.slot].node,
-       {.descriptor = descriptor, .pg = member.pg, .membership = membership, .slot = member.slot}});
+  duties_.creates.push_back({member,
+                             membership.members[member.slot].node,
+                             {.descriptor = descriptor,
+                              .pg = member.pg,
+                              .membership = membership,
+                              .slot = member.slot,
+                              .directory = directory->second}});
 }
 
 void Growth::IssueRaise(MemberAddress member, const volume::Membership& membership,
@@ -240,11 +256,13 @@ void Growth::IssueRaise(MemberAddress member, const volume::Membership& membersh
                              .membership = membership}});
 }
 
-void Growth::PursueGroups(const RecoveredVolume& volume, Instant now) {
+void Growth::PursueGroups(const RecoveredVolume& volume, const DirectoryIds& directories,
+                          Instant now) {
   for (size_t i = 0; i < memberships_.size(); ++i) {
     const PgId pg(first_new_.value() + static_cast<uint32_t>(i));
     for (quorum::Slot slot : memberships_[i].ActiveSlots()) {
       const MemberAddress member{pg, slot};
+      Pin(member, memberships_[i], directories);
       if (!created_.contains(member)) {
         IssueCreate(member, memberships_[i], target_, &book_, now);
       } else if (!claimed_.contains(member)) {
@@ -254,12 +272,12 @@ void Growth::PursueGroups(const RecoveredVolume& volume, Instant now) {
   }
 }
 
-void Growth::Pursue(const RecoveredVolume& volume, Instant now) {
+void Growth::Pursue(const RecoveredVolume& volume, const DirectoryIds& directories, Instant now) {
   if (is_stopped_ || done_.has_value()) return;
   if (phase_ == Phase::kIdle && wanted_groups_ > volume.descriptor.geometry.pg_count) {
     BeginStep(volume);
   }
-  PursueGroups(volume, now);
+  PursueGroups(volume, directories, now);
   if (phase_ == Phase::kGeometry) {
     const volume::Membership& first = volume.memberships.front();
     for (quorum::Slot slot : first.ActiveSlots()) {
@@ -272,6 +290,7 @@ void Growth::Pursue(const RecoveredVolume& volume, Instant now) {
   });
   for (const auto& [member, why] : missing_) {
     const volume::Membership& membership = volume.memberships[member.pg.value()];
+    Pin(member, membership, directories);
     IssueCreate(member, membership, volume.descriptor, &missing_book_, now);
   }
 }

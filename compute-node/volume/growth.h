@@ -16,6 +16,10 @@
 // groups that exist on a write quorum. Two writers cannot give one geometry epoch two meanings,
 // because it rises by one with every group.
 //
+// A segment is made in one data directory of its node and never in a later one: what it promised or
+// acknowledged there may be known to other writers, and would be forgotten. The directory is the
+// first that is known of the node from the step on; where it was lost, the member is.
+//
 // The volume itself (descriptor, memberships, claim) is the Writer's and is passed in. Owns no
 // clock; equal inputs give equal outputs.
 #pragma once
@@ -29,6 +33,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "common/base/directory_id.h"
 #include "common/base/instant.h"
 #include "common/protocol/storage_messages.h"
 #include "common/volume/membership.h"
@@ -104,7 +109,8 @@ class Growth {
   void EpochRaised(MemberAddress member, const absl::StatusOr<protocol::SegmentStatus>& reply,
                    const RecoveredVolume& volume);
   // Issues what is wanted and not under way. To be called after every input and with every tick.
-  void Pursue(const RecoveredVolume& volume, Instant now);
+  // `directories`: of the nodes that were heard.
+  void Pursue(const RecoveredVolume& volume, const DirectoryIds& directories, Instant now);
   Duties TakeDuties();
   // Set once after a step is through; the volume passed in from then on is the larger one.
   std::optional<Done> TakeDone();
@@ -128,11 +134,13 @@ class Growth {
   void BeginStep(const RecoveredVolume& volume);
   void Advance(const RecoveredVolume& volume);
   void FindImpossible();
+  void Pin(MemberAddress member, const volume::Membership& membership,
+           const DirectoryIds& directories);
   void IssueCreate(MemberAddress member, const volume::Membership& membership,
                    const volume::Descriptor& descriptor, DutyBook* book, Instant now);
   void IssueRaise(MemberAddress member, const volume::Membership& membership,
                   const RecoveredVolume& volume, Instant now);
-  void PursueGroups(const RecoveredVolume& volume, Instant now);
+  void PursueGroups(const RecoveredVolume& volume, const DirectoryIds& directories, Instant now);
 
   const GrowthOptions options_;
   Phase phase_ = Phase::kIdle;
@@ -153,6 +161,7 @@ class Growth {
 
   // Members of groups of the volume whose segment was never made.
   std::map<MemberAddress, absl::Status> missing_;
+  std::map<MemberAddress, DirectoryId> pinned_;  // where members of added groups are made
   DutyBook book_;
   DutyBook missing_book_;
   Duties duties_;

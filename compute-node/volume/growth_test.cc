@@ -15,6 +15,7 @@ using sextant::testing::StatusIs;
 using testing::At;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using testing::kTestDirectory;
 using testing::kTestEpoch;
 using testing::kTestVolume;
 using testing::kTestWriter;
@@ -280,6 +281,38 @@ TEST_F(GrowthStory, ALeftoverInThePlaceOfAMemberIsDropped) {
   EXPECT_EQ(rig_.drops[0].node, "az3-b");
   EXPECT_EQ(rig_.drops[0].request.segment.pg, PgId(2));
   EXPECT_EQ(rig_.writer.Progress().missing_members, 1u) << "and made then";
+}
+
+// Simulator, seeds 911094 and 923040: a writer that had paused made a segment anew on a node that
+// had lost its disk, with what the former one had promised to the writer's successor.
+TEST_F(GrowthStory, ASegmentIsMadeInOneDirectoryAndInNoLaterOne) {
+  EXPECT_THAT(Check(20), StatusIs(absl::StatusCode::kResourceExhausted));
+  for (const auto& create : creates_) EXPECT_EQ(create.request.directory, kTestDirectory);
+  CreateOn(5);
+  RaiseOn(5);
+  RaiseOn(5);
+  ASSERT_EQ(groups(), 3u);
+  creates_.clear();
+  rig_.writer.NodeSeen("az3-b", kTestDirectory.Next());
+  rig_.writer.Tick(Instant::FromNanos(60'000'000'000));
+  Collect();
+  ASSERT_THAT(creates_, SizeIs(1));
+  EXPECT_EQ(creates_[0].member, At(2, 5));
+  EXPECT_EQ(creates_[0].request.directory, kTestDirectory);
+  rig_.writer.SegmentCreated(At(2, 5), absl::FailedPreconditionError("another directory"));
+  EXPECT_EQ(rig_.writer.Progress().missing_members, 0u) << "it is lost, and to be replaced";
+}
+
+TEST(Growth, NothingIsMadeOnANodeThatWasNotHeard) {
+  Writer writer(OpenVolume(), {});
+  EXPECT_THAT(writer.CheckAppend(10, {PageNo(20)}), StatusIs(absl::StatusCode::kResourceExhausted));
+  EXPECT_THAT(writer.TakeOutput().creates, IsEmpty());
+  writer.NodeSeen("az2-b", DirectoryId(8));
+  writer.Tick(Instant::FromNanos(1));
+  const WriterOutput output = writer.TakeOutput();
+  ASSERT_THAT(output.creates, SizeIs(1));
+  EXPECT_EQ(output.creates[0].node, "az2-b");
+  EXPECT_EQ(output.creates[0].request.directory, DirectoryId(8));
 }
 
 class LimitedGrowthStory : public GrowthStory {

@@ -152,6 +152,7 @@ void Claimant::Connect(int node) {
 
 void Claimant::MembersUp(int node, const protocol::NodeStatus& reply) {
   std::set<PgId> present;
+  writer_->NodeSeen(reply.node, reply.directory);
   for (const protocol::SegmentStatus& status : reply.segments) {
     const PgId pg = status.segment.pg;
     if (pg.value() >= writer_->geometry().pg_count) continue;

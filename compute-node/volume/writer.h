@@ -185,7 +185,10 @@ class Writer {
   // A segment refused a read of this epoch, for it has promised a newer one.
   void ReadFenced();
 
-  // --- members. `status` is what the segment said when its node's stream came up; SegmentSeen
+  // --- members. What a node's status says of its data directory, whenever it is answered: nothing
+  // is made on a node that was not heard.
+  void NodeSeen(const std::string& node, DirectoryId directory);
+  // `status` is what the segment said when its node's stream came up; SegmentSeen
   // finds out whose it is, and has it dropped if it counts no more.
   void SegmentSeen(const std::string& node, const protocol::SegmentStatus& status);
   void MemberUp(MemberAddress member, const protocol::SegmentStatus& status);
@@ -259,7 +262,9 @@ class Writer {
     std::map<quorum::Slot, std::string> counted;  // nodes of the slots that count
     std::map<std::string, quorum::Slot> seen;     // what their segments said
     std::set<std::string> orphans;                // nodes with a segment that counts no more
-    Instant tell_at, create_at, drop_at;          // not before
+    // In which of their nodes' directories candidates are made; in no later one (growth.h).
+    std::map<quorum::Slot, DirectoryId> pinned;
+    Instant tell_at, create_at, drop_at;  // not before
   };
 
   log::BatchHeader HeaderOf(PgId pg) const;
@@ -275,6 +280,7 @@ class Writer {
   void RaiseEpochOf(MemberAddress member);
   void SendClaim(MemberAddress member);
   void LoseMember(MemberAddress member);
+  bool IsCandidate(MemberAddress member) const;
   // writer_membership.cc
   void Told(MemberAddress member, const protocol::SegmentStatus& status);
   void AdvanceMembership(PgId pg);
@@ -312,6 +318,7 @@ class Writer {
   std::vector<HeldByAll> held_by_all_;               // by PG
   std::vector<MembershipChanger> changers_;          // by PG
   std::vector<MembershipDuties> membership_duties_;  // by PG
+  DirectoryIds directories_;                         // as last heard
   DurabilityTracker durability_;
   CommitQueue commits_;
   EpochGuard guard_;

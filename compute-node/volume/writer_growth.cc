@@ -18,6 +18,8 @@ void Writer::SegmentCreated(MemberAddress member,
   if (absl::IsAborted(reply.status()) && !NodeAt(member).empty()) {
     AddOrphan(member.pg, NodeAt(member));
   }
+  // The directory that it was to be made in is lost.
+  if (absl::IsFailedPrecondition(reply.status()) && IsCandidate(member)) LoseMember(member);
   PursueGrowth();
 }
 
@@ -26,7 +28,7 @@ void Writer::SegmentCreated(MemberAddress member,
 // lost.
 bool Writer::SegmentMissing(MemberAddress member, bool is_well) {
   const volume::Membership& newest = changers_[member.pg.value()].newest();
-  if (!newest.base.Contains(member.slot)) {  // a candidate's
+  if (IsCandidate(member)) {
     const bool is_lost = sessions_.WasSeen(member);
     if (is_lost && !is_fenced_) LoseMember(member);
     // One that replaces itself may get its old segment yet.
@@ -62,7 +64,7 @@ void Writer::HearOfGroups(MemberAddress member, const protocol::SegmentStatus& s
 void Writer::PursueGrowth() {
   if (is_fenced_) return;
   while (std::optional<Growth::Done> done = growth_.TakeDone()) AddGroups(*std::move(done));
-  growth_.Pursue(volume_, now_);
+  growth_.Pursue(volume_, directories_, now_);
   Growth::Duties duties = growth_.TakeDuties();
   for (Growth::CreateSegment& create : duties.creates) {
     output_.creates.push_back(std::move(create));

@@ -31,7 +31,17 @@ std::optional<quorum::Slot> Writer::SlotOf(const std::string& node, PgId pg) con
   return changers_[pg.value()].newest().SlotOf(node);
 }
 
+// Of a change that is neither finished nor undone.
+bool Writer::IsCandidate(MemberAddress member) const {
+  return !NodeAt(member).empty() &&
+         !changers_[member.pg.value()].newest().base.Contains(member.slot);
+}
+
 // --- what segments say
+
+void Writer::NodeSeen(const std::string& node, DirectoryId directory) {
+  directories_[node] = directory;
+}
 
 void Writer::SegmentSeen(const std::string& node, const protocol::SegmentStatus& status) {
   const PgId pg = status.segment.pg;
@@ -92,6 +102,9 @@ absl::Status Writer::ReplaceMember(PgId pg, const std::string& from, const proto
   RETURN_IF_ERROR(changer.Replace(from, {to.node, to.zone}, hold, acks_[pg.value()].pgcl()));
   if (changer.newest().epoch != before) {
     CountByNewSets(pg);
+    if (const auto slot = changer.newest().SlotOf(to.node)) {
+      membership_duties_[pg.value()].pinned[*slot] = to.directory;
+    }
     TellMembers(pg);
     CreateCandidates(pg);
   }
@@ -136,6 +149,7 @@ void Writer::CountByNewSets(PgId pg) {
     if (is_counted) {
       AddOrphan(pg, duties.counted[slot]);
       duties.counted.erase(slot);
+      duties.pinned.erase(slot);
       shipper_.Abandon(member);
     } else {
       duties.counted[slot] = changer.ToTell(slot).members[slot].node;
@@ -166,12 +180,18 @@ void Writer::CreateCandidates(PgId pg) {
     const std::string& node = changer.newest().members[slot].node;
     const auto seen = duties.seen.find(node);
     if (seen != duties.seen.end() && seen->second == slot) continue;
+    // Of a change that an earlier writer began: where its node is now.
+    const auto heard = directories_.find(node);
+    if (heard != directories_.end()) duties.pinned.try_emplace(slot, heard->second);
+    const auto directory = duties.pinned.find(slot);
+    if (directory == duties.pinned.end()) continue;
     output_.creates.push_back({{pg, slot},
                                node,
                                {.descriptor = volume_.descriptor,
                                 .pg = pg,
                                 .membership = changer.newest(),
-                                .slot = slot}});
+                                .slot = slot,
+                                .directory = directory->second}});
   }
 }
 

@@ -142,6 +142,20 @@ TEST_F(MembershipStory, ACandidateThatIsLostEndsItsChange) {
   EXPECT_TRUE(Group().changes.empty());
 }
 
+TEST_F(MembershipStory, ACandidateIsMadeInTheDirectoryThatItsNodeHadThen) {
+  protocol::NodeStatus spare = kSpare;
+  spare.directory = DirectoryId(8);
+  ASSERT_OK(Replace("az3-b", spare));
+  writer().NodeSeen("az3-c", DirectoryId(9));
+  rig_.Tick(2000);
+  ASSERT_EQ(rig_.creates.size(), 2u);
+  for (const auto& create : rig_.creates) EXPECT_EQ(create.request.directory, DirectoryId(8));
+  writer().SegmentCreated(At(0, 6), absl::FailedPreconditionError("another directory"));
+  Answer({0, 1, 2, 3});
+  EXPECT_TRUE(Group().changes.empty());
+  EXPECT_EQ(Newest().SlotOf("az3-b"), 5) << "undone";
+}
+
 // Seed 937 of the simulator: what was never made counted, and the change was over.
 TEST_F(MembershipStory, ACandidateOfAnEmptyGroupMustExistAsWell) {
   RecoveredVolume empty = OpenVolume();

@@ -12,6 +12,7 @@ namespace sextant::compute::testing {
 inline constexpr VolumeId kTestVolume{7};
 inline constexpr VolumeEpoch kTestEpoch{5};
 inline constexpr WriterId kTestWriter{50};
+inline constexpr DirectoryId kTestDirectory{60};  // of every node
 
 // Two groups of ten pages, open at epoch 5 with VDL 40, next LSN 101.
 inline RecoveredVolume OpenVolume() {
@@ -53,7 +54,11 @@ inline protocol::SegmentStatus Ready(MemberAddress member, uint64_t scl) {
 class WriterRig {
  public:
   explicit WriterRig(WriterOptions options = {}, RecoveredVolume volume = OpenVolume())
-      : writer(std::move(volume), options) {}
+      : writer(std::move(volume), options) {
+    for (const volume::Member& member : writer.MembershipOf(PgId(0)).members) {
+      writer.NodeSeen(member.node, kTestDirectory);
+    }
+  }
 
   void AllUp() {
     for (int slot = 0; slot < 6; ++slot) {

@@ -50,8 +50,9 @@ std::vector<NodeCreateRequest> MissingSegments(const volume::Membership& members
       const bool is_held = std::any_of(
           held.begin(), held.end(), [&](const auto& status) { return status.segment == segment; });
       if (is_held) continue;
-      requests.push_back(
-          {node, {descriptor, PgId(pg), membership, static_cast<quorum::Slot>(slot)}});
+      requests.push_back({node,
+                          {descriptor, PgId(pg), membership, static_cast<quorum::Slot>(slot),
+                           answers.at(node).directory}});
     }
   }
   return requests;

@@ -70,8 +70,10 @@ TEST_F(FoundingTest, WaitsForAllSixBeforeItCreates) {
 
 TEST_F(FoundingTest, CreatesEverySegmentWhenAllAreEmpty) {
   AnswerAllEmpty();
+  answers_["az1-a"].directory = DirectoryId(8);
   const auto verdict = DecideFounding(membership_, answers_, Fresh());
   ASSERT_EQ(verdict.kind, Kind::kCreate);
+  EXPECT_EQ(verdict.requests[0].request.directory, DirectoryId(8));
   EXPECT_EQ(verdict.volume, VolumeId(77));
   ASSERT_EQ(verdict.requests.size(), 12u);
   EXPECT_EQ(verdict.requests[7].node, "az1-b");

@@ -125,6 +125,7 @@ void WriterVolume::MembersAnswered(NodeIndex index, uint64_t connection,
       });
       return;
     }
+    writer_->NodeSeen(node.member.node, reply->directory);
     std::vector<bool> is_there(writer_->memberships().size());
     for (const protocol::SegmentStatus& segment : reply->segments) {
       const PgId pg = segment.segment.pg;

@@ -297,7 +297,12 @@ absl::Status StorageNodeImpl::CheckCreate(const protocol::CreateSegmentRequest& 
     return absl::InvalidArgumentError(Text("slot ", int{request.slot}, " is no member's"));
   }
   const std::string& member = request.membership.members[request.slot].node;
-  if (member == options_.node) return absl::OkStatus();
+  if (member == options_.node) {
+    if (request.directory == store_->directory()) return absl::OkStatus();
+    return absl::FailedPreconditionError(
+        Text("the segment of pg ", request.pg, " was to be made in another data directory of node ",
+             options_.node, ", which is lost with what it held: replace the member"));
+  }
   return absl::InvalidArgumentError(Text("slot ", int{request.slot}, " is node ", member,
                                          "'s, this is node ", options_.node,
                                          ": check the addresses of the storage nodes"));
@@ -436,6 +441,7 @@ absl::Status StorageNodeImpl::ReplacePage(SegmentId segment, const PageRepair::R
 
 protocol::NodeStatus StorageNodeImpl::Status() const {
   protocol::NodeStatus status{.node = options_.node, .zone = options_.zone};
+  status.directory = store_->directory();
   std::shared_lock<std::shared_mutex> lock(slots_mutex_);
   for (const auto& [id, slot] : slots_) {
     std::lock_guard<std::mutex> slot_lock(slot->mutex);

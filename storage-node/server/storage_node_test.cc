@@ -322,6 +322,10 @@ TEST_F(StorageNodeTest, CreatingIsIdempotentAndExact) {
   EXPECT_THAT(node_->CreateSegment(request),
               StatusIs(absl::StatusCode::kInvalidArgument, ::testing::HasSubstr("az2-b")));
   request.slot = 0;
+  request.directory = DirectoryId(4711);
+  EXPECT_THAT(node_->CreateSegment(request),
+              StatusIs(absl::StatusCode::kFailedPrecondition, ::testing::HasSubstr("is lost")));
+  request.directory = node_->Status().directory;
   EXPECT_OK(node_->CreateSegment(request));  // another volume on the same node
   EXPECT_THAT(node_->Status().segments, SizeIs(3));
 }

@@ -11,8 +11,10 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <random>
 #include <sstream>
 
+#include "absl/strings/numbers.h"
 #include "common/base/status.h"
 #include "common/base/text.h"
 #include "storage-node/store/store_codec.h"
@@ -69,6 +71,18 @@ absl::StatusOr<bool> IsEmpty(const std::string& path) {
   return true;
 }
 
+DirectoryId DrawId() {
+  std::random_device entropy;
+  const uint64_t high = entropy();
+  return DirectoryId((high << 32 | entropy()) | 1);
+}
+
+absl::StatusOr<DirectoryId> ParseId(const std::string& text, const std::string& path) {
+  uint64_t id = 0;
+  if (text.empty() || absl::SimpleAtoi(text, &id)) return DirectoryId(id);
+  return Refused(path, Text("has '", text, "' for the number of the directory in its marker"));
+}
+
 absl::Status MakeDirectory(const std::string& path) {
   if (::mkdir(path.c_str(), 0755) != 0) return SystemError("cannot make data directory", path);
   return SyncPath(ParentOf(path));
@@ -93,7 +107,7 @@ absl::StatusOr<DataDirectory> DataDirectory::Open(const std::string& path,
                      "is not empty and is no Sextant directory (no file SEXTANT); give an empty "
                      "or a new one");
     }
-    DataDirectory directory(path, owner, /*is_new=*/true);
+    DataDirectory directory(path, owner, DrawId(), /*is_new=*/true);
     RETURN_IF_ERROR(directory.WriteMarker(/*is_ready=*/false));
     return directory;
   }
@@ -109,14 +123,16 @@ absl::StatusOr<DataDirectory> DataDirectory::Open(const std::string& path,
     return Refused(path, Text("belongs to node ", fields["node"], " in zone ", fields["zone"],
                               ", not to ", owner.node, " in ", owner.zone));
   }
-  return DataDirectory(path, owner, /*is_new=*/fields["state"] != "ready");
+  ASSIGN_OR_RETURN(const DirectoryId id, ParseId(fields["directory"], path));
+  return DataDirectory(path, owner, id, /*is_new=*/fields["state"] != "ready");
 }
 
 absl::Status DataDirectory::WriteMarker(bool is_ready) const {
   const std::string draft = path_ + kMarkerDraft;
   std::ofstream out(draft, std::ios::trunc);
   out << "kind: " << kKind << "\nformat: " << kDirectoryFormat << "\nnode: " << owner_.node
-      << "\nzone: " << owner_.zone << "\nstate: " << (is_ready ? "ready" : "creating") << "\n";
+      << "\nzone: " << owner_.zone << "\ndirectory: " << id_
+      << "\nstate: " << (is_ready ? "ready" : "creating") << "\n";
   out.close();
   if (!out) return SystemError("cannot write", draft);
   RETURN_IF_ERROR(SyncPath(draft));

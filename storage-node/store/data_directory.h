@@ -1,9 +1,9 @@
 // DataDirectory: whose directory this is, checked before anything in it is touched.
 //
-// A storage node's directory holds a marker file SEXTANT (text: format, node, zone, state) and the
-// store in the subdirectory rocksdb/. The marker is written before the store is made and rewritten
-// once that is done, so that a store which went missing later is noticed, not replaced by an empty
-// one. docs/FORMATS.md, "Storage node directory".
+// A storage node's directory holds a marker file SEXTANT (text: format, node, zone, directory,
+// state) and the store in the subdirectory rocksdb/. The marker is written before the store is made
+// and rewritten once that is done, so that a store which went missing later is noticed, not
+// replaced by an empty one. docs/FORMATS.md, "Storage node directory".
 #pragma once
 
 #include <cstdint>
@@ -11,6 +11,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "common/base/directory_id.h"
 
 namespace sextant::storage {
 
@@ -28,18 +29,21 @@ class DataDirectory {
 
   // The store is yet to be made; afterwards MarkReady() says so, durably.
   bool is_new() const { return is_new_; }
+  // 0: made before directories had one.
+  DirectoryId id() const { return id_; }
   absl::Status MarkReady();
 
   std::string store_path() const { return path_ + "/rocksdb"; }
   const std::string& path() const { return path_; }
 
  private:
-  DataDirectory(std::string path, DirectoryOwner owner, bool is_new)
-      : path_(std::move(path)), owner_(std::move(owner)), is_new_(is_new) {}
+  DataDirectory(std::string path, DirectoryOwner owner, DirectoryId id, bool is_new)
+      : path_(std::move(path)), owner_(std::move(owner)), id_(id), is_new_(is_new) {}
   absl::Status WriteMarker(bool is_ready) const;
 
   std::string path_;
   DirectoryOwner owner_;
+  DirectoryId id_;
   bool is_new_;
 };
 

@@ -260,7 +260,7 @@ absl::StatusOr<std::unique_ptr<SegmentStore>> Opening::Open() {
   if (directory_.is_new()) RETURN_IF_ERROR(directory_.MarkReady());
   RETURN_IF_ERROR(mark_->Clear());
   return std::make_unique<RocksDbStore>(options_, first_error_, mark_, std::move(database_),
-                                        std::move(witness_));
+                                        std::move(witness_), directory_.id());
 }
 
 }  // namespace

@@ -21,13 +21,14 @@ Failpoint ack_before_sync("ack-before-sync");  // a planted bug: tests/fault mus
 
 RocksDbStore::RocksDbStore(RocksDbStoreOptions options, std::shared_ptr<FirstError> first_error,
                            std::shared_ptr<RepairMark> repair_mark, RocksDatabase database,
-                           std::unique_ptr<WitnessFiles> witness)
+                           std::unique_ptr<WitnessFiles> witness, DirectoryId directory)
     : options_(std::move(options)),
       first_error_(std::move(first_error)),
       repair_mark_(std::move(repair_mark)),
       database_(std::move(database)),
       db_(database_.db.get()),
-      witness_(std::move(witness)) {
+      witness_(std::move(witness)),
+      directory_(directory) {
   sync_.sync = true;
   no_wal_.disableWAL = true;
   dropper_ = std::make_unique<TableDropper>(

@@ -65,8 +65,9 @@ class RocksDbStore : public SegmentStore {
  public:
   RocksDbStore(RocksDbStoreOptions options, std::shared_ptr<FirstError> first_error,
                std::shared_ptr<RepairMark> repair_mark, RocksDatabase database,
-               std::unique_ptr<WitnessFiles> witness);
+               std::unique_ptr<WitnessFiles> witness, DirectoryId directory);
 
+  DirectoryId directory() const override { return directory_; }
   absl::Status Commit(const StoreWrite& write) override;
   absl::StatusOr<std::vector<SegmentState>> LoadStates() override;
   absl::StatusOr<std::optional<LogHighWater>> LoadHighWater(SegmentId segment) override;
@@ -106,6 +107,7 @@ class RocksDbStore : public SegmentStore {
   const RocksDatabase database_;
   rocksdb::DB* const db_;
   const std::unique_ptr<WitnessFiles> witness_;
+  const DirectoryId directory_;
   rocksdb::WriteOptions sync_;
   rocksdb::WriteOptions no_wal_;
   rocksdb::ReadOptions walk_;              // of many pages

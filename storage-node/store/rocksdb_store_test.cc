@@ -209,6 +209,19 @@ TEST_F(RocksDbStoreTest, ACreationCutShortIsTakenUpAgain) {
   EXPECT_THAT(marker.str(), HasSubstr("state: ready"));
 }
 
+TEST_F(RocksDbStoreTest, ADirectoryKeepsItsNumberAndANewOneHasAnother) {
+  ASSERT_TRUE(Open().ok());
+  const DirectoryId id = store_->directory();
+  EXPECT_NE(id, DirectoryId());
+  store_.reset();
+  ASSERT_TRUE(Open().ok());
+  EXPECT_EQ(store_->directory(), id);
+  store_.reset();
+  fs::remove_all(options_.directory);
+  ASSERT_TRUE(Open().ok());
+  EXPECT_NE(store_->directory(), id);
+}
+
 TEST_F(RocksDbStoreTest, AForeignDirectoryIsRefusedUntouched) {
   fs::create_directory(options_.directory);
   std::ofstream(options_.directory + "/letters.txt") << "dear";

@@ -26,6 +26,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "common/base/directory_id.h"
 #include "common/base/ids.h"
 #include "common/log/lsn.h"
 #include "common/page/delta.h"
@@ -107,6 +108,9 @@ struct StoreWrite {
 class SegmentStore {
  public:
   virtual ~SegmentStore() = default;
+
+  // Another one than that of any store which this one took the place of. 0: not known.
+  virtual DirectoryId directory() const { return DirectoryId(); }
 
   // Returns once everything in `write` survives a power loss.
   virtual absl::Status Commit(const StoreWrite& write) = 0;

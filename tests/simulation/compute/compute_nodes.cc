@@ -111,6 +111,7 @@ void ComputeHost::MembersAnswered(size_t node, uint64_t number,
     return;
   }
   compute::Writer& writer = *running_->writer;
+  writer.NodeSeen(NameOf(node), reply->directory);
   std::vector<bool> is_there(writer.memberships().size());
   for (const protocol::SegmentStatus& segment : reply->segments) {
     const PgId pg = segment.segment.pg;

@@ -87,6 +87,7 @@ class SimDisk final : public storage::SegmentStore {
   const std::string* Batch(SegmentId segment, storage::LogPosition position) const;
 
   // --- SegmentStore
+  DirectoryId directory() const override { return directory_; }
   absl::Status Commit(const storage::StoreWrite& write) override;
   absl::StatusOr<std::vector<storage::SegmentState>> LoadStates() override;
   absl::StatusOr<std::optional<storage::LogHighWater>> LoadHighWater(SegmentId segment) override;
@@ -131,6 +132,7 @@ class SimDisk final : public storage::SegmentStore {
   Sim& sim_;
   const NodeNo node_;
   Image image_;
+  DirectoryId directory_{1};  // another one after each loss
   std::optional<storage::StoreWrite> unsynced_;
   std::vector<PageUndo> unflushed_;  // what was done to page versions, in order
   bool is_under_way_ = false;        // between Begin and End

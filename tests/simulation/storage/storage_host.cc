@@ -160,7 +160,7 @@ std::vector<protocol::SegmentStatus> StorageHost::Statuses() const {
 uint64_t StorageHost::gossip_requests() const { return running_->gossip->requests(); }
 
 void StorageHost::GetStatus(Network::Answer<protocol::NodeStatus> answer) {
-  answer(protocol::NodeStatus{member_.node, member_.zone, Statuses()});
+  answer(protocol::NodeStatus{member_.node, member_.zone, Statuses(), disk_.directory()});
 }
 
 // --- appending

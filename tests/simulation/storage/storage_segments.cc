@@ -19,7 +19,8 @@ absl::Status StorageHost::CheckCreate(const protocol::CreateSegmentRequest& requ
   RETURN_IF_ERROR(volume::ValidateMembership(request.membership));
   if (request.membership.IsActive(request.slot) &&
       request.membership.members[request.slot].node == member_.node) {
-    return absl::OkStatus();
+    if (request.directory == disk_.directory()) return absl::OkStatus();
+    return absl::FailedPreconditionError("it was to be made in a directory that is lost");
   }
   return absl::InvalidArgumentError(Text("slot ", int{request.slot}, " is another node's"));
 }
