@@ -65,7 +65,9 @@ class EngineTest : public ::testing::Test {
       if (piece->bytes.empty()) break;
       const auto ack = replica.Receive(piece->bytes);
       ASSERT_OK(ack.status());
-      if (ack->has_value()) ASSERT_OK(source_->Acked(kReplica, **ack));
+      if (ack->has_value()) {
+        ASSERT_OK(source_->Acked(kReplica, **ack));
+      }
     }
     replica.Stop(/*apply_all=*/true);
     ASSERT_OK(replica.status().broken);
