@@ -2,15 +2,11 @@
 #include "bench/cluster/bench_cluster.h"
 
 #include <httplib.h>
-#include <pthread.h>
-#include <signal.h>
-#include <unistd.h>
 
 #include <chrono>
 #include <filesystem>
 #include <mutex>
 #include <sstream>
-#include <thread>
 #include <utility>
 
 #include "absl/time/clock.h"
@@ -250,20 +246,11 @@ absl::StatusOr<std::map<std::string, double>> BenchCluster::WriterMetrics() cons
   return metrics;
 }
 
-void EndClusterOnSignal(const std::string& dir) {
-  sigset_t signals;
-  sigemptyset(&signals);
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&signals, signal);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);  // threads to come inherit it
-  std::thread([signals, folder = FolderIn(dir)] {
-    int signal = 0;
-    sigwait(&signals, &signal);
-    // Not for ever: a start that hangs must not keep what already runs alive.
-    const bool is_quiet = starting.try_lock_for(std::chrono::seconds(5));
-    (void)is_quiet;
-    EndAll(folder);
-    _exit(128 + signal);
-  }).detach();
+void EndCluster(const std::string& dir) {
+  // Not for ever: a start that hangs must not keep what already runs alive.
+  const bool is_quiet = starting.try_lock_for(std::chrono::seconds(5));
+  (void)is_quiet;
+  EndAll(FolderIn(dir));
 }
 
 }  // namespace sextant::bench

@@ -68,8 +68,8 @@ class BenchCluster {
   Members members_ = Members::kWhole;
 };
 
-// From now on SIGINT, SIGTERM and SIGHUP end the cluster's processes and then this one. Call it
-// before there are threads.
-void EndClusterOnSignal(const std::string& dir);
+// Ends the processes of the cluster below `dir`, and lets none be started any more: this process
+// must end after it.
+void EndCluster(const std::string& dir);
 
 }  // namespace sextant::bench

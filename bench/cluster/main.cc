@@ -8,6 +8,8 @@
 
 #include "bench/cluster/bench_cluster.h"
 #include "bench/cluster/benchmarks.h"
+#include "bench/initialize.h"
+#include "cli/cluster/end_on_signal.h"
 #include "common/base/text.h"
 
 namespace sextant::bench {
@@ -33,15 +35,9 @@ int Main(int argc, char** argv) {
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   CLI11_PARSE(app, argc, argv);
-  std::vector<std::string> rest = app.remaining();
-  std::vector<char*> arguments = {argv[0]};
-  for (std::string& argument : rest) arguments.push_back(argument.data());
-  int count = static_cast<int>(arguments.size());
-  arguments.push_back(nullptr);
-  benchmark::Initialize(&count, arguments.data());
-  if (benchmark::ReportUnrecognizedArguments(count, arguments.data())) return 2;
+  if (!InitializeBenchmark(argv[0], app.remaining())) return 2;
 
-  EndClusterOnSignal(options.dir);
+  const cli::EndOnSignal end_on_signal([&options](int) { EndCluster(options.dir); });
   RegisterWrites(options);
   RegisterMembers(options);
   RegisterReads(options);

@@ -9,6 +9,7 @@
 
 #include "bench/floor/floor.h"
 #include "bench/floor/replica_processes.h"
+#include "bench/initialize.h"
 
 namespace sextant::bench {
 namespace {
@@ -63,15 +64,9 @@ int Main(int argc, char** argv) {
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   CLI11_PARSE(app, argc, argv);
-  std::vector<std::string> rest = app.remaining();
-  std::vector<char*> arguments = {argv[0]};
-  for (std::string& argument : rest) arguments.push_back(argument.data());
-  int count = static_cast<int>(arguments.size());
-  arguments.push_back(nullptr);
   Register("tcp", LoadTcp, options);
   Register("grpc", LoadGrpc, options);
-  benchmark::Initialize(&count, arguments.data());
-  if (benchmark::ReportUnrecognizedArguments(count, arguments.data())) return 2;
+  if (!InitializeBenchmark(argv[0], app.remaining())) return 2;
   benchmark::RunSpecifiedBenchmarks();
   return 0;
 }

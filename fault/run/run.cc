@@ -4,11 +4,11 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "cli/cluster/end_on_signal.h"
 #include "common/base/status.h"
 #include "common/base/text.h"
 #include "fault/cluster/disks.h"
 #include "fault/cluster/fault_cluster.h"
-#include "fault/run/end_on_signal.h"
 #include "fault/run/round_player.h"
 
 namespace sextant::fault {
@@ -55,7 +55,7 @@ class Run {
     cluster.storage_flags.insert(cluster.storage_flags.end(), options_.storage_flags.begin(),
                                  options_.storage_flags.end());
     ASSIGN_OR_RETURN(cluster_, FaultCluster::Make(std::move(cluster)));
-    end_on_signal_ = std::make_unique<EndOnSignal>([this](int signal) { End(signal); });
+    end_on_signal_ = std::make_unique<cli::EndOnSignal>([this](int signal) { End(signal); });
     const Topology topology = cluster_->topology();
     std::vector<std::string> nodes = topology.StorageNodes();
     nodes.push_back(cluster_->leader());
@@ -148,7 +148,7 @@ class Run {
   const RunOptions& options_;
   RunResult result_;
   std::unique_ptr<FaultCluster> cluster_;
-  std::unique_ptr<EndOnSignal> end_on_signal_;  // ends before the cluster
+  std::unique_ptr<cli::EndOnSignal> end_on_signal_;  // ends before the cluster
   LoadOptions next_load_;
   std::vector<Closed> closed_;
 };

@@ -1,4 +1,4 @@
-// EndOnSignal: a run that somebody ends (SIGINT, SIGTERM) leaves no server behind.
+// EndOnSignal: a run that somebody ends (SIGINT, SIGTERM, SIGHUP) leaves no server behind.
 #pragma once
 
 #include <signal.h>
@@ -7,11 +7,11 @@
 #include <functional>
 #include <thread>
 
-namespace sextant::fault {
+namespace sextant::cli {
 
-// While it lives, SIGINT and SIGTERM make a thread of its own call `end` with the signal, and end
-// the process with 128 and its number. Threads that were there before may still take the signal:
-// make it early.
+// While it lives, SIGINT, SIGTERM and SIGHUP make a thread of its own call `end` with the signal,
+// and end the process with 128 and its number. Threads that were there before may still take the
+// signal: make it early.
 class EndOnSignal {
  public:
   explicit EndOnSignal(std::function<void(int signal)> end);
@@ -25,4 +25,4 @@ class EndOnSignal {
   std::thread thread_;
 };
 
-}  // namespace sextant::fault
+}  // namespace sextant::cli

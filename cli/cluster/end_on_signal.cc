@@ -1,12 +1,12 @@
 // See end_on_signal.h.
-#include "fault/run/end_on_signal.h"
+#include "cli/cluster/end_on_signal.h"
 
 #include <unistd.h>
 
 #include <ctime>
 #include <utility>
 
-namespace sextant::fault {
+namespace sextant::cli {
 namespace {
 
 constexpr long kLookNanos = 50'000'000;  // whether it is over
@@ -15,8 +15,7 @@ constexpr long kLookNanos = 50'000'000;  // whether it is over
 
 EndOnSignal::EndOnSignal(std::function<void(int signal)> end) : end_(std::move(end)) {
   sigemptyset(&ours_);
-  sigaddset(&ours_, SIGINT);
-  sigaddset(&ours_, SIGTERM);
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&ours_, signal);
   pthread_sigmask(SIG_BLOCK, &ours_, &before_);
   thread_ = std::thread([this] {
     while (!is_over_.load()) {
@@ -35,4 +34,4 @@ EndOnSignal::~EndOnSignal() {
   pthread_sigmask(SIG_SETMASK, &before_, nullptr);
 }
 
-}  // namespace sextant::fault
+}  // namespace sextant::cli
