@@ -2,6 +2,7 @@
 #include "fault/run/run.h"
 
 #include <algorithm>
+#include <cstring>
 #include <filesystem>
 
 #include "cli/cluster/end_on_signal.h"
@@ -88,8 +89,8 @@ class Run {
   // On a thread of its own, in the middle of everything.
   void End(int signal) {
     const size_t ended = cluster_->EndAll();
-    options_.say(Text("ended by ", signal == SIGINT ? "SIGINT" : "SIGTERM", ": killed ", ended,
-                      " servers of ", options_.directory, "/cluster; this round is not judged"));
+    options_.say(Text("ended by SIG", sigabbrev_np(signal), ": killed ", ended, " servers of ",
+                      options_.directory, "/cluster; this round is not judged"));
   }
 
   void PlayOne(int number) {
