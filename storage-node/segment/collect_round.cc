@@ -6,7 +6,6 @@
 #include "common/base/check.h"
 #include "common/base/status.h"
 #include "common/base/text.h"
-#include "storage-node/segment/read_back.h"
 
 namespace sextant::storage {
 
@@ -42,9 +41,9 @@ absl::Status CollectRound::Made(Lsn version) {
   return absl::OkStatus();
 }
 
-absl::Status CollectRound::ReadBack(const absl::StatusOr<std::optional<page::PageImage>>& found) {
+absl::Status CollectRound::ReadBack(const absl::Status& found) {
   SEXTANT_CHECK(step_ == Step::kReadBack);
-  RETURN_IF_ERROR(CheckReadBack({page(), version()}, found));
+  RETURN_IF_ERROR(found);
   NextPage(Step::kMoveLogStart);
   return absl::OkStatus();
 }

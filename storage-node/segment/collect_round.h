@@ -11,14 +11,11 @@
 #pragma once
 
 #include <cstddef>
-#include <optional>
 #include <vector>
 
 #include "absl/status/status.h"
-#include "absl/status/statusor.h"
 #include "common/base/ids.h"
 #include "common/log/lsn.h"
-#include "common/page/delta.h"
 #include "storage-node/segment/segment.h"
 
 namespace sextant::storage {
@@ -28,7 +25,7 @@ class CollectRound {
   enum class Step {
     kMakeVersion,   // of page() as of through(): Segment::PlanVersion, PageFold, WritePage; Made()
     kFlush,         // FlushPages; Done()
-    kReadBack,      // ReadPage(page(), through()); ReadBack()
+    kReadBack,      // ReadBackPage(page() at version(), through()); ReadBack()
     kMoveLogStart,  // Segment::MoveLogStart(to()); Done() once it was answered OK
     kDropVersions,  // DropPageVersions(page(), version()); Done()
     kFinished,
@@ -46,8 +43,9 @@ class CollectRound {
   // The version made is of this LSN. ABORTED: it cannot be one as of through(), the log starts
   // later by now (a rebuild came to its end); the round must end.
   absl::Status Made(Lsn version);
-  // DATA_LOSS: this is not the version that was made; the round must end.
-  absl::Status ReadBack(const absl::StatusOr<std::optional<page::PageImage>>& found);
+  // What ReadBackPage found. An error (returned as it came): the version that was made is not
+  // there; the round must end.
+  absl::Status ReadBack(const absl::Status& found);
   void Done();
 
  private:

@@ -60,7 +60,7 @@ class PageRepair {
   };
   // In this order: make `read_floor` durable as a segment's state has it, write `image` (there is
   // none if the page was never written), drop `drop`, and before that flush `image` and see that it
-  // is there (CheckReadBack). Where one fails the rest is left, too.
+  // is there (ReadBackPage). Where one fails the rest is left, too.
   struct Replace {
     PageNo page;
     std::optional<Lsn> read_floor;

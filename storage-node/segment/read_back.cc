@@ -14,4 +14,10 @@ absl::Status CheckReadBack(const PageVersion& written,
                                   " was written and is not there: nothing is given up for it"));
 }
 
+absl::Status ReadBackPage(SegmentStore* store, SegmentId segment, const PageVersion& written,
+                          Lsn at_or_below) {
+  RETURN_IF_ERROR(CheckReadBack(written, store->ReadPage(segment, written.page, at_or_below)));
+  return CheckReadBack(written, store->ReadFlushedPage(segment, written.page, written.lsn));
+}
+
 }  // namespace sextant::storage

@@ -56,7 +56,7 @@ class Rebuild {
     protocol::CopyPagesRequest request;
   };
   // All pages were stored: flush them, if `is_first`, and see that each of these is there
-  // (CheckReadBack).
+  // (ReadBackPage).
   struct ReadBack {
     bool is_first = true;
     std::vector<PageVersion> pages;

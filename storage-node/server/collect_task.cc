@@ -8,6 +8,7 @@
 
 #include "common/base/status.h"
 #include "common/rpc/logging.h"
+#include "storage-node/segment/read_back.h"
 
 namespace sextant::storage {
 namespace {
@@ -72,8 +73,9 @@ absl::StatusOr<uint64_t> CollectTask::Carry() {
       round.Done();
       return 0;
     case CollectRound::Step::kReadBack:
-      RETURN_IF_ERROR(round.ReadBack(store_->ReadPage(slot_->id, round.page(), round.through())));
-      return slot_->page_bytes;
+      RETURN_IF_ERROR(round.ReadBack(
+          ReadBackPage(store_, slot_->id, {round.page(), round.version()}, round.through())));
+      return 2 * uint64_t{slot_->page_bytes};
     case CollectRound::Step::kMoveLogStart:
       RETURN_IF_ERROR(outside_.move_log_start(slot_, round.to()));
       round.Done();

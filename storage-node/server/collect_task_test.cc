@@ -9,6 +9,7 @@
 #include "common/testing/status_matchers.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "storage-node/segment/read_back.h"
 #include "storage-node/server/node_testing.h"
 #include "storage-node/server/storage_node.h"
 #include "storage-node/store/memory_store.h"
@@ -149,6 +150,28 @@ TEST_F(CollectTaskTest, AMisdirectedVersionIsFoundWhileTheLogCanStillReplaceIt) 
   ASSERT_TRUE(Await([&] { return node_->counters().collect_failures > 0; }));
   EXPECT_EQ(Status().log_start, Lsn());
   ExpectAllPages(chain_.last_lsn());
+}
+
+// Simulator, seed 1009261 of f53c584: a read stored the version anew between the flush that lost it
+// and the read-back, and the log went though nothing durable held it.
+TEST_F(CollectTaskTest, AVersionStoredSinceTheFlushDoesNotStandInForTheOneThatWasLost) {
+  MemoryStore store(disk_);
+  const PageNo page(3);
+  const page::PageImage image{Lsn(5), "page"};
+  const auto read_back = [&] {
+    return ReadBackPage(&store, kSegment, {page, image.lsn}, Lsn(9)).code();
+  };
+  ASSERT_OK(store.WritePage(kSegment, page, image));
+  EXPECT_EQ(read_back(), absl::StatusCode::kDataLoss);
+  ASSERT_OK(store.FlushPages());
+  EXPECT_EQ(read_back(), absl::StatusCode::kOk);
+  ASSERT_TRUE(disk_->LosePage(kSegment, page, image.lsn));
+  ASSERT_OK(store.WritePage(kSegment, page, image));
+  EXPECT_EQ(read_back(), absl::StatusCode::kDataLoss);
+  ASSERT_OK(store.FlushPages());
+  EXPECT_EQ(read_back(), absl::StatusCode::kOk);
+  ASSERT_OK(store.WritePage(kSegment, page, {Lsn(9), "what should not be there"}));
+  EXPECT_EQ(read_back(), absl::StatusCode::kDataLoss);
 }
 
 TEST_F(CollectTaskTest, ADamagedVersionWithoutItsLogIsALossNeverOtherBytes) {

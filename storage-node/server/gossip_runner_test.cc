@@ -306,6 +306,20 @@ TEST_F(RepairTest, ADamagedVersionStaysWhileItsReplacementIsNotThere) {
   EXPECT_TRUE(is_there(new_lsn));
 }
 
+// A round of collection or a read may store the same version while what peers gave is read back.
+TEST_F(RepairTest, APageStoredSinceTheFlushDoesNotStandInForTheOneThatWasLost) {
+  StorageNode& node = *nodes_[0].node;
+  const protocol::CopyPagesReply::Page copied{PageNo(3), {Lsn(20), "page"}};
+  const auto read_back = [&](bool is_first) {
+    return node.ReadBack(kSegment, {.is_first = is_first, .pages = {{PageNo(3), Lsn(20)}}}).code();
+  };
+  ASSERT_OK(node.StorePages(kSegment, {copied}));
+  EXPECT_EQ(read_back(true), absl::StatusCode::kOk);
+  ASSERT_TRUE(nodes_[0].disk->LosePage(kSegment, PageNo(3), Lsn(20)));
+  ASSERT_OK(node.StorePages(kSegment, {copied}));
+  EXPECT_EQ(read_back(false), absl::StatusCode::kDataLoss);
+}
+
 TEST_F(RepairTest, ADamagedBatchIsFoundByScrubbingAndFetchedAnew) {
   for (int i = 0; i < 5; ++i) {
     const Lsn before = chain_.last_lsn();

@@ -403,7 +403,7 @@ absl::Status StorageNodeImpl::StorePages(SegmentId segment,
 absl::Status StorageNodeImpl::ReadBack(SegmentId segment, const Rebuild::ReadBack& what) {
   if (what.is_first) RETURN_IF_ERROR(Written(store_->FlushPages()));
   for (const PageVersion& version : what.pages) {
-    RETURN_IF_ERROR(CheckReadBack(version, store_->ReadPage(segment, version.page, version.lsn)));
+    RETURN_IF_ERROR(ReadBackPage(store_.get(), segment, version, version.lsn));
   }
   return absl::OkStatus();
 }

@@ -276,6 +276,18 @@ absl::Status MemoryStore::FlushPages() {
   return absl::OkStatus();
 }
 
+absl::StatusOr<std::optional<page::PageImage>> MemoryStore::ReadFlushedPage(SegmentId segment,
+                                                                            PageNo page, Lsn lsn) {
+  Lock lock(disk_->mutex_);
+  RETURN_IF_ERROR(CheckAlive());
+  const MemoryDisk::StoredPage* stored =
+      disk_->FindPage(&disk_->flushed_pages_, segment, page, lsn);
+  if (stored == nullptr) return std::optional<page::PageImage>();
+  ASSIGN_OR_RETURN(page::PageImage image,
+                   CheckPage(segment, page, lsn, stored->crc, stored->bytes));
+  return std::optional<page::PageImage>(std::move(image));
+}
+
 absl::StatusOr<std::vector<PageNo>> MemoryStore::ListPages(SegmentId segment, PageNo from,
                                                            size_t limit) {
   Lock lock(disk_->mutex_);

@@ -107,6 +107,8 @@ class MemoryStore : public SegmentStore {
                                                           Lsn at_or_below) override;
   absl::Status WritePage(SegmentId segment, PageNo page, const page::PageImage& image) override;
   absl::Status FlushPages() override;
+  absl::StatusOr<std::optional<page::PageImage>> ReadFlushedPage(SegmentId segment, PageNo page,
+                                                                 Lsn lsn) override;
   absl::StatusOr<std::vector<PageNo>> ListPages(SegmentId segment, PageNo from,
                                                 size_t limit) override;
   absl::StatusOr<std::optional<PageNo>> ScanPages(

@@ -51,6 +51,19 @@ absl::Status RocksDbStore::FlushPages() {
   return Written(db_->Flush({}, family(kPages)), "flush page versions");
 }
 
+absl::StatusOr<std::optional<page::PageImage>> RocksDbStore::ReadFlushedPage(SegmentId segment,
+                                                                             PageNo page, Lsn lsn) {
+  rocksdb::ReadOptions read;
+  read.read_tier = rocksdb::kPersistedTier;  // not the memtables, where no WAL has what they hold
+  rocksdb::PinnableSlice value;
+  const rocksdb::Status status =
+      db_->Get(read, family(kPages), PageKey(segment, page, lsn), &value);
+  if (status.IsNotFound()) return std::optional<page::PageImage>();
+  RETURN_IF_ERROR(Read(status, Text("read flushed page ", page)));
+  ASSIGN_OR_RETURN(page::PageImage image, DecodePage(segment, page, lsn, AsView(value)));
+  return std::optional<page::PageImage>(std::move(image));
+}
+
 PageNo LastPageOf(const SegmentState& state) {
   const uint64_t groups = uint64_t{state.segment.pg.value()} + 1;
   return PageNo(groups * state.descriptor.geometry.pages_per_pg - 1);

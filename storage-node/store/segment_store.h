@@ -142,6 +142,12 @@ class SegmentStore {
   // Once it returns, every version that was given to WritePage before the call survives a power
   // loss. Errors are for ever, as of Commit.
   virtual absl::Status FlushPages() = 0;
+  // The version of exactly that LSN as a power loss would leave it: what WritePage and the drops
+  // did since the last flush is looked past. For reading back what FlushPages was to keep: a copy
+  // that somebody has written since would hide that it is not there. nullopt: nothing is kept of
+  // that LSN. DATA_LOSS as of ReadPage.
+  virtual absl::StatusOr<std::optional<page::PageImage>> ReadFlushedPage(SegmentId segment,
+                                                                         PageNo page, Lsn lsn) = 0;
   // The pages >= `from` that have a stored version, ascending, at most `limit` of them; fewer means
   // that no more follow. Pages whose versions cannot be told for damage are among them: reading
   // them gives DATA_LOSS. Costs a seek per page, however many versions it has.

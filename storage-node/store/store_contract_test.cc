@@ -216,6 +216,32 @@ TEST_P(StoreContractTest, PageVersionsAreFoundByReadPoint) {
   }
 }
 
+TEST_P(StoreContractTest, WhatIsFlushedIsReadPastWhatWasDoneSince) {
+  const auto flushed = [this](uint64_t page, uint64_t lsn) -> std::string {
+    const auto image = store_->ReadFlushedPage(a_, PageNo(page), Lsn(lsn));
+    EXPECT_TRUE(image.ok()) << image.status();
+    return image.ok() && image->has_value() ? Text((*image)->lsn, "=", (*image)->bytes) : "none";
+  };
+  ASSERT_TRUE(Keep(a_, 7, 10, "first").ok());
+  ASSERT_TRUE(Keep(a_, 8, 10, "neighbour").ok());
+  EXPECT_EQ(flushed(7, 10), "none");
+  ASSERT_TRUE(store_->FlushPages().ok());
+  EXPECT_EQ(flushed(7, 10), "10=first");
+  EXPECT_EQ(flushed(7, 11), "none");  // of that very LSN
+  ASSERT_TRUE(Keep(a_, 7, 10, "again").ok());
+  ASSERT_TRUE(Keep(a_, 7, 20, "second").ok());
+  ASSERT_TRUE(store_->DropPageVersion(a_, PageNo(8), Lsn(10)).ok());
+  EXPECT_EQ(Page(a_, 7, 10), "10=again");
+  EXPECT_EQ(Page(a_, 8, 10), "none");
+  EXPECT_EQ(flushed(7, 10), "10=first");
+  EXPECT_EQ(flushed(7, 20), "none");
+  EXPECT_EQ(flushed(8, 10), "10=neighbour");
+  ASSERT_TRUE(store_->FlushPages().ok());
+  EXPECT_EQ(flushed(7, 10), "10=again");
+  EXPECT_EQ(flushed(7, 20), "20=second");
+  EXPECT_EQ(flushed(8, 10), "none");
+}
+
 TEST_P(StoreContractTest, TheBeginningOfALogIsDropped) {
   for (uint64_t position = 1; position <= 20; ++position) {
     ASSERT_TRUE(Append(a_, position, Text("batch", position)).ok());

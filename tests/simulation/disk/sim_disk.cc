@@ -248,4 +248,20 @@ absl::StatusOr<std::optional<page::PageImage>> SimDisk::ReadPage(SegmentId segme
   return std::optional<page::PageImage>(std::move(image));
 }
 
+absl::StatusOr<std::optional<page::PageImage>> SimDisk::ReadFlushedPage(SegmentId segment,
+                                                                        PageNo page, Lsn lsn) {
+  const PageKey key(page, lsn);
+  const auto& pages = image_[segment].pages;
+  const auto stored = pages.find(key);
+  const StoredPage* version = stored == pages.end() ? nullptr : &stored->second;
+  // The first thing done to it since the flush tells what it was then.
+  const auto undo = std::ranges::find_if(
+      unflushed_, [&](const PageUndo& undo) { return undo.segment == segment && undo.key == key; });
+  if (undo != unflushed_.end()) version = undo->before.has_value() ? &*undo->before : nullptr;
+  if (version == nullptr) return std::optional<page::PageImage>();
+  ASSIGN_OR_RETURN(page::PageImage image,
+                   storage::CheckPage(segment, page, lsn, version->crc, version->bytes));
+  return std::optional<page::PageImage>(std::move(image));
+}
+
 }  // namespace sextant::simulation

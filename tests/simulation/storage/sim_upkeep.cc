@@ -6,6 +6,7 @@
 #include <variant>
 
 #include "common/base/status.h"
+#include "storage-node/segment/read_back.h"
 #include "storage-node/segment/stored_bytes.h"
 
 namespace sextant::simulation {
@@ -76,7 +77,8 @@ void SimUpkeep::Carry() {
       round.Done();
       return Carried(absl::OkStatus());
     case CollectRound::Step::kReadBack:
-      return Carried(round.ReadBack(disk_.ReadPage(slot_->id, round.page(), round.through())));
+      return Carried(round.ReadBack(storage::ReadBackPage(
+          &disk_, slot_->id, {round.page(), round.version()}, round.through())));
     case CollectRound::Step::kMoveLogStart:
       return node_.move_log_start(slot_, round.to(), [this](const absl::Status& status) {
         if (status.ok()) {

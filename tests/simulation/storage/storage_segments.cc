@@ -102,8 +102,7 @@ absl::Status StorageHost::StorePages(SegmentId segment,
 absl::Status StorageHost::CheckStored(SegmentId segment,
                                       const std::vector<storage::PageVersion>& versions) {
   for (const storage::PageVersion& version : versions) {
-    const absl::Status status =
-        storage::CheckReadBack(version, disk_.ReadPage(segment, version.page, version.lsn));
+    const absl::Status status = storage::ReadBackPage(&disk_, segment, version, version.lsn);
     if (status.ok()) continue;
     sim_.Count(Rare::kLostPageWriteFound);
     sim_.Tell(member_.node, " pg ", segment.pg, ": ", View(status.message()));
