@@ -20,6 +20,7 @@ constexpr std::array<std::string_view, kFaults> kFaultNames = {
     "writes misdirected", "pages damaged",
     "page writes lost",   "disks lost",
     "readers killed",     "readers paused",
+    "readers promoted",
 };
 
 constexpr std::array<std::string_view, kRares> kRareNames = {

@@ -36,6 +36,7 @@ enum class Fault {
   kDiskLost,
   kReaderKilled,
   kReaderPaused,
+  kReaderPromoted,
   kCount
 };
 

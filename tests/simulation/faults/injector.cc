@@ -15,6 +15,7 @@ void Injector::Start() {
   Repeat(rates.rival, &Injector::StartRival);
   Repeat(rates.reader_kill, &Injector::KillReader);
   Repeat(rates.reader_pause, &Injector::PauseReader);
+  Repeat(rates.promotion, &Injector::PromoteReader);
   Repeat(rates.partition, &Injector::CutSomething);
   Repeat(rates.reset, &Injector::ResetStream);
   Repeat(rates.injury, &Injector::InjureDisk);
@@ -101,6 +102,10 @@ void Injector::StartRival() {
     host->Kill();
   }
   sim_.Count(Fault::kRivalStarted);
+  Claim(host);
+}
+
+void Injector::Claim(ComputeHost* host) {
   if (sim_.Happens(plan_.faults.kill_in_recovery_one_in)) {
     const auto drawn = static_cast<compute::Recovery::Phase>(sim_.rng.Below(5));
     const bool is_late = plan_.faults.kills_while_truncating;
@@ -132,6 +137,30 @@ void Injector::PauseReader() {
   if (!host->is_up()) return;
   sim_.Count(Fault::kReaderPaused);
   sim_.loop.Pause(host->process(), sim_.Between(absl::ZeroDuration(), plan_.faults.pause_high));
+}
+
+// As compute-node/server/node.cc does it: the reader's role ends, then the writer's begins with
+// nothing in memory. The process is a ReaderHost before and a ComputeHost after.
+void Injector::PromoteReader() {
+  ReaderHost* reader = world_.readers[sim_.rng.Below(world_.readers.size())];
+  if (!reader->is_up()) return;
+  const auto idle = std::ranges::find_if(
+      world_.computes, [](const ComputeHost* host) { return !host->is_up() || host->is_over(); });
+  if (idle == world_.computes.end()) return;
+  if ((*idle)->is_up()) (*idle)->Kill();
+  sim_.Count(Fault::kReaderPromoted);
+  sim_.Tell("a reader is promoted, ", reader->Describe());
+  reader->Kill();
+  Claim(*idle);
+  ReturnReader(reader, *idle);
+}
+
+void Injector::ReturnReader(ReaderHost* reader, ComputeHost* claimant) {
+  sim_.loop.After(absl::Milliseconds(20), kWorld, [this, reader, claimant] {
+    if (is_over_ || reader->is_up()) return;
+    if (claimant->is_up() && !claimant->is_over()) return ReturnReader(reader, claimant);
+    reader->Start();
+  });
 }
 
 // --- links

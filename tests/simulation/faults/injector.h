@@ -42,8 +42,12 @@ class Injector {
   void KillWriter();
   void PauseWriter();
   void StartRival();
+  void Claim(ComputeHost* host);
   void KillReader();
   void PauseReader();
+  void PromoteReader();
+  // Once `claimant` is no writer any more, its process reads again.
+  void ReturnReader(ReaderHost* reader, ComputeHost* claimant);
   void KeepOneClaimant();
   // --- links
   void CutSomething();

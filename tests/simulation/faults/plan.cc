@@ -142,6 +142,13 @@ void DrawLostPageWrites(Prng rng, DiskPlan* disk) {
   if (own.OneIn(4)) disk->lose_page_write_one_in = Spread(&own, 2, 4);
 }
 
+// Likewise.
+void DrawPromotions(Prng rng, FaultRates* faults) {
+  for (int i = 0; i < 3; ++i) rng.Next();
+  Prng own(rng.Next());
+  if (own.OneIn(4)) faults->promotion = SpreadMs(&own, 60, 4);
+}
+
 // Time-outs that no answer could meet would make every day the same.
 void FitTimeouts(Plan* plan) {
   const absl::Duration round = 4 * plan->link.delay_high + 2 * plan->disk.sync_high;
@@ -199,6 +206,7 @@ Plan DrawPlan(Prng* rng) {
   FitTimeouts(&plan);
   DrawEnds(*rng, &plan.faults);
   DrawLostPageWrites(*rng, &plan.disk);
+  DrawPromotions(*rng, &plan.faults);
   DrawRecoveries(*rng, &plan.faults);
   return plan;
 }

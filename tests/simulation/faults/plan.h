@@ -21,7 +21,7 @@ namespace sextant::simulation {
 // Mean times between strikes; zero is never.
 struct FaultRates {
   absl::Duration node_kill, node_pause, writer_kill, writer_pause, rival, partition, reset;
-  absl::Duration reader_kill, reader_pause;
+  absl::Duration reader_kill, reader_pause, promotion;
   absl::Duration injury;                 // damage at rest
   absl::Duration disk_loss;              // total
   absl::Duration change;                 // wishes about members
