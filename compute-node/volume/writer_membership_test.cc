@@ -282,6 +282,36 @@ TEST_F(MembershipStory, ANodeThatReplacesItselfIsAskedForItsOldSegment) {
                                   [](const auto& raise) { return raise.member == At(0, 5); }));
 }
 
+// A segment of the node's former time in that slot, or one that a late request of that time made: a
+// late drop may still take it (seed 1012366), so it counts for nothing before it was told.
+TEST_F(MembershipStory, WhoComesBackToItsSlotCountsOnceItWasToldOfThat) {
+  ASSERT_OK(Replace("az3-b", kSpare));
+  Answer({0, 1, 2, 3});
+  CandidateUp(6, 40);
+  Answer({0, 1, 2, 3});
+  rig_.Tick(2);
+  ASSERT_EQ(rig_.drops.size(), 1u);
+  writer().SegmentDropped("az3-b", {kTestVolume, PgId(0)}, absl::OkStatus());
+  ASSERT_OK(Replace("az3-c", {.node = "az3-b", .zone = "az3"}, /*hold=*/true));
+  ASSERT_EQ(Newest().SlotOf("az3-b"), 5);
+  Answer({0, 1, 2, 3});
+  rig_.raises.clear();
+  writer().SegmentSeen("az3-b", Ready(At(0, 5), 40));
+  rig_.Take();
+  EXPECT_EQ(rig_.State(At(0, 5)), MemberState::kRaisingEpoch);
+  ASSERT_EQ(rig_.raises.size(), 1u);
+  EXPECT_EQ(*rig_.raises[0].request.membership, Newest());
+  const Lsn commit = rig_.Append({1});
+  rig_.Ack(At(0, 5), commit.value());
+  rig_.AckBy(0, {0, 1, 2, 6}, commit.value());  // three of the set with az3-b
+  EXPECT_LT(writer().vdl(), commit);
+  writer().EpochRaised(At(0, 5), Knowing(5, 40));
+  rig_.Take();
+  EXPECT_EQ(rig_.State(At(0, 5)), MemberState::kStreaming);
+  rig_.Ack(At(0, 5), commit.value());
+  EXPECT_EQ(writer().vdl(), commit);
+}
+
 TEST_F(MembershipStory, ImpossibleOnesChangeNothing) {
   const MembershipEpoch before = Newest().epoch;
   EXPECT_THAT(Replace("az9-z", kSpare), StatusIs(absl::StatusCode::kNotFound));

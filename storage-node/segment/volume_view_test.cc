@@ -151,5 +151,26 @@ TEST_F(VolumeViewTest, ASlotThatIsAnotherNodesByNowDoesNotKeepASegmentFromBeingD
               StatusIs(absl::StatusCode::kFailedPrecondition));
 }
 
+// Seed 1012366: a late request drops what was made late for a member's former time in its slot.
+// Once the segment was told that the slot is its own again it counts, and such a request is
+// refused.
+TEST_F(VolumeViewTest, WhatWasToldOfItsReturnIsNotDroppedByAMembershipInBetween) {
+  const quorum::Slot own = state_.slot;
+  const volume::Member member = state_.membership.members[own];
+  const volume::Membership without = *volume::FinishChange(WithSpare(state_.membership, own), own);
+  const quorum::Slot spare = *without.SlotOf("spare");
+  const volume::Membership back = *volume::BeginChange(without, spare, member);
+  ASSERT_EQ(back.SlotOf(member.node), own);
+  const protocol::DropSegmentRequest drop{state_.segment, state_.epoch, state_.writer, without};
+  EXPECT_OK(rig_.segment().CheckDrop(drop, member.node));
+  protocol::RaiseEpochRequest claim = Raise(1, 1);
+  claim.epoch = state_.epoch;
+  claim.writer = state_.writer;
+  claim.membership = back;
+  rig_.segment().RaiseEpoch(claim, ReplyToken(9));  // not durable yet
+  EXPECT_THAT(rig_.segment().CheckDrop(drop, member.node),
+              StatusIs(absl::StatusCode::kFailedPrecondition));
+}
+
 }  // namespace
 }  // namespace sextant::storage

@@ -22,7 +22,7 @@ void MembershipChecker::Durable(NodeNo node, const storage::StoreWrite& write) {
     if (!is_begun_anew) CheckDrop(node, segment.pg);
   }
   for (const storage::SegmentState& state : write.states) {
-    groups_[state.segment.pg].slots[node] = state.slot;
+    groups_[state.segment.pg].segments[node] = {state.slot, state.membership.epoch};
     const volume::Geometry& geometry = state.descriptor.geometry;
     if (geometries_.emplace(geometry.epoch, geometry).first->second != geometry) {
       sim_.Violate("I10", "two geometries ", geometry.epoch);
@@ -61,7 +61,20 @@ void MembershipChecker::Told(PgId pg, const volume::Membership& membership) {
   sim_.Tell("pg ", pg, ": membership ", volume::FormatMembershipEpoch(in_effect.epoch),
             " is in effect, base ", in_effect.base.bits(), ", ", in_effect.changes.size(),
             " changes");
+  Join(in_effect, is_first, &group);
   group.in_effect = in_effect;
+}
+
+void MembershipChecker::Join(const volume::Membership& in_effect, bool is_first, Group* group) {
+  if (is_first) group->joined.clear();
+  for (const quorum::Slot slot : in_effect.ActiveSlots()) {
+    if (is_first) {
+      group->joined[slot] = MembershipEpoch();
+    } else if (!group->in_effect.IsActive(slot) ||
+               group->in_effect.members[slot].node != in_effect.members[slot].node) {
+      group->joined[slot] = in_effect.epoch;
+    }
+  }
 }
 
 // One of the six leaves: those that remain must hold, by themselves, all that was acknowledged.
@@ -79,13 +92,18 @@ void MembershipChecker::CheckHeld(PgId pg, const volume::Membership& membership)
 }
 
 void MembershipChecker::CheckDrop(NodeNo node, PgId pg) {
-  const auto slot = groups_[pg].slots.extract(node);
-  if (slot.empty()) return;
+  Group& group = groups_[pg];
+  const auto dropped = group.segments.extract(node);
+  if (dropped.empty()) return;
+  const auto [slot, told] = dropped.mapped();
   const volume::Membership& in_effect = facts_.index.InEffect(pg);
   sim_.Count(Rare::kSegmentDropped);
-  if (!in_effect.IsActive(slot.mapped())) return;
-  const auto named = facts_.index.nodes.find(in_effect.members[slot.mapped()].node);
+  if (!in_effect.IsActive(slot)) return;
+  const auto named = facts_.index.nodes.find(in_effect.members[slot].node);
   if (named == facts_.index.nodes.end() || named->second != node) return;
+  // Its node has left and come back to the slot: nothing that the segment said in its former time
+  // counts, and nobody counts it anew before it was told (docs/PROTOCOL.md, "Membership").
+  if (told < group.joined[slot]) return;
   sim_.Violate("I10", "node ", node, " dropped its segment of pg ", pg, ", which counts in ",
                volume::FormatMembershipEpoch(in_effect.epoch));
 }

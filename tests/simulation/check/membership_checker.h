@@ -20,12 +20,19 @@ class MembershipChecker final : public Checker {
                      const absl::StatusOr<protocol::SegmentStatus>& reply) override;
 
  private:
+  struct Segment {  // as its node's disk has it
+    quorum::Slot slot = 0;
+    MembershipEpoch told;
+  };
   struct Group {
     std::map<MembershipEpoch, volume::Membership> seen;
     volume::Membership in_effect;
-    std::map<NodeNo, quorum::Slot> slots;
+    // Since which membership in effect the slot is its node's, without a break.
+    std::map<quorum::Slot, MembershipEpoch> joined;
+    std::map<NodeNo, Segment> segments;
   };
   void Told(PgId pg, const volume::Membership& membership);
+  static void Join(const volume::Membership& in_effect, bool is_first, Group* group);
   void CheckDrop(NodeNo node, PgId pg);
   void CheckHeld(PgId pg, const volume::Membership& membership);
   void CheckVote(NodeNo node, PgId pg);
