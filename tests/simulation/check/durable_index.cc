@@ -73,9 +73,14 @@ void DurableIndex::Drop(NodeNo node, const storage::LogDrop& drop) {
   positions_.erase(first, end);
 }
 
-// The segment was dropped, for good: it was replaced, or is made anew.
+// The segment was dropped, for good: it was replaced, or is made anew. By memberships that are
+// older than the one in effect what it held is judged as before.
 void DurableIndex::Forget(NodeNo node, PgId pg) {
-  copies_.erase({node, pg});
+  auto dropped = copies_.extract({node, pg});
+  if (!dropped.empty() && dropped.mapped().slot.has_value()) {
+    Copy& copy = dropped.mapped();
+    dropped_[{node, pg, *copy.slot}].insert_or_assign(InEffect(pg).epoch, std::move(copy));
+  }
   positions_.erase(positions_.lower_bound({node, pg, storage::LogPosition()}),
                    positions_.lower_bound({node, pg.Next(), storage::LogPosition()}));
 }
@@ -168,7 +173,17 @@ const DurableIndex::Copy* DurableIndex::CopyOf(PgId pg, const volume::Membership
 
 quorum::SlotSet DurableIndex::Holders(PgId pg, const volume::Membership& membership,
                                       Lsn lsn) const {
-  return Where(pg, membership, [lsn](const Copy& copy) { return copy.HasEverHeld(lsn); });
+  quorum::SlotSet holders =
+      Where(pg, membership, [lsn](const Copy& copy) { return copy.HasEverHeld(lsn); });
+  for (const quorum::Slot slot : membership.ActiveSlots()) {
+    const auto node = nodes.find(membership.members[slot].node);
+    if (node == nodes.end()) continue;
+    const auto dropped = dropped_.find({node->second, pg, slot});
+    if (dropped == dropped_.end()) continue;
+    const auto after = dropped->second.upper_bound(membership.epoch);
+    if (after != dropped->second.end() && after->second.HasEverHeld(lsn)) holders.Insert(slot);
+  }
+  return holders;
 }
 
 void DurableIndex::LogAppeared(NodeNo node, const storage::LogAppend& append) {

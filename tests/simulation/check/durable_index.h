@@ -85,7 +85,8 @@ class DurableIndex final : public Observer {
   int CountEver(PgId pg, Lsn lsn) const;
   int CountWhole(PgId pg, Lsn lsn) const;
 
-  // --- members. Null: no segment was ever made for the member, or it was dropped.
+  // --- members. Null: no segment was ever made for the member, or it was dropped when the
+  // membership in effect was this one or an older one.
   const Copy* CopyOf(PgId pg, const volume::Membership& membership, quorum::Slot slot) const;
   template <typename Predicate>  // of a Copy
   quorum::SlotSet Where(PgId pg, const volume::Membership& membership, Predicate is_so) const {
@@ -96,7 +97,8 @@ class DurableIndex final : public Observer {
     }
     return slots;
   }
-  // Who holds the record, or did before its disk was injured.
+  // Who holds the record, or did before its disk was injured, or before it was dropped because a
+  // newer membership than this one was in effect.
   quorum::SlotSet Holders(PgId pg, const volume::Membership& membership, Lsn lsn) const;
   bool HasMembers(PgId pg) const { return members_.contains(pg); }
   // Group 0 says so, on a write quorum; else it may have been begun, and be begun anew.
@@ -132,6 +134,9 @@ class DurableIndex final : public Observer {
   std::map<std::pair<NodeNo, PgId>, Copy> copies_;
   // Lost with a disk, and their node has another segment of the group now.
   std::map<std::pair<NodeNo, PgId>, std::vector<Copy>> former_;
+  // Dropped, by the membership in effect then. A writer that was succeeded may still answer what
+  // was durable by its own membership before the drop.
+  std::map<std::tuple<NodeNo, PgId, quorum::Slot>, std::map<MembershipEpoch, Copy>> dropped_;
   std::map<PgId, Members> members_;
   std::map<std::tuple<NodeNo, PgId, storage::LogPosition>, const Decoded*> positions_;
   absl::flat_hash_map<const std::string*, std::unique_ptr<Decoded>> decoded_;
