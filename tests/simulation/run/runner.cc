@@ -17,10 +17,11 @@
 namespace sextant::simulation {
 namespace {
 
-// What the handler of SIGABRT prints: made before each seed, since a handler may not allocate.
+// What is printed when the process ends itself: made before each seed, since a handler of a signal
+// may not allocate.
 char abort_note[1024];
 
-void OnAbort(int) {
+void OnDeath(int) {
   const ssize_t written = write(STDERR_FILENO, abort_note, std::strlen(abort_note));
   _exit(written >= 0 ? 1 : 2);
 }
@@ -31,7 +32,8 @@ std::string Note(const RunOptions& options, uint64_t seed, std::string_view what
 }
 
 Report RunSeed(const RunOptions& options, uint64_t seed) {
-  const std::string note = Note(options, seed, "the code under test stopped itself, see above");
+  const std::string note =
+      Note(options, seed, "the process ended itself: a broken invariant (see above) or a crash");
   std::snprintf(abort_note, sizeof(abort_note), "%s", note.c_str());
   Report report = Day(seed, options.is_verbose).Run();
   if (!options.is_twice || !report.violation.empty()) return report;
@@ -66,7 +68,7 @@ struct Parcel {
 }  // namespace
 
 RunResult RunSeeds(const RunOptions& options) {
-  std::signal(SIGABRT, OnAbort);
+  for (const int signal : {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL}) std::signal(signal, OnDeath);
   if (options.jobs <= 1) return RunShare(options, options.first_seed, 1);
   std::fflush(nullptr);
   std::vector<std::pair<pid_t, int>> workers;

@@ -80,8 +80,6 @@ std::vector<quorum::Slot> SimGossip::Peers() const {
   return peers;
 }
 
-std::string SimGossip::Name() const { return current().membership.members[current().slot].node; }
-
 template <typename Reply, typename Request>
 void SimGossip::Ask(quorum::Slot slot, const Request& request,
                     void (StorageHost::*method)(const Request&, Network::Answer<Reply>),
@@ -128,7 +126,7 @@ void SimGossip::LogAnswered(const absl::StatusOr<protocol::ReadLogReply>& reply)
     machines.gossip.Finished(scl_, now());
     machines.rebuild.Start(current(), now());
     sim_.Count(Rare::kRebuildBegun);
-    sim_.Tell(Name(), " pg ", current().segment.pg, ": rebuilt from peers' pages from ", scl_);
+    sim_.Tell(node_.name, " pg ", current().segment.pg, ": rebuilt from peers' pages from ", scl_);
     return Done(true);
   }
   if (!reply.ok()) return FinishGossip();
@@ -162,7 +160,7 @@ void SimGossip::FinishGossip() {
   const bool is_progress = scl_ > current().scl;
   if (is_progress) {
     sim_.Count(Rare::kGossipFilledHole);
-    sim_.Tell(Name(), " pg ", current().segment.pg, ": gossip brought ", current().scl, " to ",
+    sim_.Tell(node_.name, " pg ", current().segment.pg, ": gossip brought ", current().scl, " to ",
               scl_);
   }
   Done(is_progress);
@@ -191,7 +189,7 @@ void SimGossip::ServeRebuild(Rebuild* rebuild) {
       current().segment, finish->incarnation, to, [this, to](const absl::Status& status) {
         machines_.at(current().segment).rebuild.Finished(status, now());
         if (status.ok()) sim_.Count(Rare::kRebuildFinished);
-        sim_.Tell(Name(), " pg ", current().segment.pg, ": rebuilt, log begins at ", to.lsn,
+        sim_.Tell(node_.name, " pg ", current().segment.pg, ": rebuilt, log begins at ", to.lsn,
                   ", read floor ", to.read_floor, ": ", View(status.message()));
         Done(status.ok());
       });
@@ -231,7 +229,7 @@ void SimGossip::PageReplaced(const PageRepair::Replace& replace, bool is_from_pe
   repairs_.at(current().segment).Replaced(status, now());
   if (!status.ok()) return Done(false);
   sim_.Count(is_from_peer ? Rare::kPageRepairedFromPeer : Rare::kPageRepairedFromLog);
-  sim_.Tell(Name(), " pg ", current().segment.pg, ": page ", replace.page, " repaired from ",
+  sim_.Tell(node_.name, " pg ", current().segment.pg, ": page ", replace.page, " repaired from ",
             is_from_peer ? "a peer" : "its own log", ", as of ",
             replace.image ? replace.image->lsn : Lsn(), ", LSN ", replace.drop.value_or(Lsn()),
             " dropped");

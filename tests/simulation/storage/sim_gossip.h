@@ -37,6 +37,8 @@ class SimGossip {
  public:
   using PageReplyDone = Network::Answer<protocol::ReadPagesReply>;
   struct Node {  // what it uses of its node
+    // Not by the segment's slot: that may lie beyond the members that it knows, or be another's.
+    std::string name;
     std::function<std::vector<protocol::SegmentStatus>()> statuses;
     std::function<void(std::shared_ptr<const std::string>)> append;
     // The node of that name; null if there is none but the own.
@@ -99,7 +101,6 @@ class SimGossip {
     return Prng(process_.value() * 7919 + segment.pg.value());
   }
   const protocol::SegmentStatus& current() const { return statuses_[index_]; }
-  std::string Name() const;
 
   Sim& sim_;
   const ProcessId process_;

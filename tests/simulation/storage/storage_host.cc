@@ -112,7 +112,8 @@ void StorageHost::Load() {
 }
 
 SimGossip::Node StorageHost::GossipNode() {
-  return {.statuses = [this] { return Statuses(); },
+  return {.name = member_.node,
+          .statuses = [this] { return Statuses(); },
           .append = [this](auto bytes) { Append(kGossip, std::move(bytes)); },
           .find =
               [this](const std::string& name) {
