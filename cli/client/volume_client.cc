@@ -22,6 +22,15 @@ absl::StatusOr<v1::GetVolumeResponse> GetVolume(const std::string& address) {
   return response;
 }
 
+absl::Status ProveWriter(const std::string& address) {
+  v1::VolumeService::Stub stub(rpc::MakeChannel(address));
+  grpc::ClientContext context;
+  context.set_deadline(absl::ToChronoTime(absl::Now() + absl::Seconds(5)));
+  v1::ReadPageRequest newest;
+  v1::ReadPageResponse response;
+  return rpc::FromGrpc(stub.ReadPage(&context, newest, &response), address);
+}
+
 absl::Status TailVolume(const std::string& address, uint64_t after_lsn,
                         const std::function<bool(const v1::TailResponse&)>& on_records) {
   v1::VolumeService::Stub stub(rpc::MakeChannel(address));

@@ -34,10 +34,14 @@ struct SqlFlags {
 
 // An LSN, an RFC 3339 time, or a time before now: "-30s", "-1m30s".
 void SetAsOf(const std::string& text, RunOptions* run) {
+  uint64_t lsn = 0;  // SimpleAtoi leaves something in it where it fails: 2026 of a time
   absl::Time time;
   absl::Duration ago;
   std::string error;
-  if (absl::SimpleAtoi(text, &run->as_of_lsn) && run->as_of_lsn > 0) return;
+  if (absl::SimpleAtoi(text, &lsn) && lsn > 0) {
+    run->as_of_lsn = lsn;
+    return;
+  }
   if (text.starts_with("-") && absl::ParseDuration(text, &ago)) {
     time = absl::Now() + ago;
   } else if (!absl::ParseTime(absl::RFC3339_full, text, &time, &error)) {
