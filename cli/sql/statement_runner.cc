@@ -194,6 +194,8 @@ void StatementRunner::HandleError(const v1::SqlError& error) {
   Report(&statements[failed], message);
   const auto code = static_cast<absl::StatusCode>(error.code());
   Worsen(is_unknown ? absl::DeadlineExceededError(message)
+         // Too late, and nothing was done: it may succeed later.
+         : code == absl::StatusCode::kDeadlineExceeded ? absl::UnavailableError(message)
          // The statement was wrong, not the way this command was called.
          : code == absl::StatusCode::kInvalidArgument ? absl::UnknownError(message)
                                                       : absl::Status(code, message));

@@ -262,6 +262,9 @@ TEST_F(PromotionTest, ThePastIsReadOnEveryNode) {
   const CommandResult then =
       Sextant(Text("sql --reads-from reader --as-of ", time, " -e 'SELECT count(*) FROM t'"));
   EXPECT_EQ(then.output, "10\n") << then.errors;
+  const CommandResult never =
+      Sextant("sql --node reader-1 --min-lsn 9000000000 --timeout-ms 100 -e 'SELECT 1 FROM t'");
+  EXPECT_EQ(never.exit_code, 3) << "unavailable, no commit of unknown outcome: " << never.errors;
 }
 
 }  // namespace
