@@ -292,6 +292,9 @@ void Recovery::AdvanceWriteBack() {
     const PgId pg(static_cast<uint32_t>(i));
     if (write_backs_[i].IsDone()) continue;
     is_done = false;
+    // Nothing of the tail was called durable yet. What nobody can show any more is left out if a
+    // read quorum does without it, else it waits for the one that has it (simulator, seed 1015126).
+    if (write_backs_[i].IsForsaken()) return BeginFence();
     if (!write_backs_[i].IsStuck() || !IsEveryMemberFenced(pg)) continue;
     // As above: whoever could not read a record then may hold it again.
     if (!std::exchange(is_tail_loss_doubted_, true)) return BeginFence();

@@ -381,6 +381,46 @@ TEST_F(RecoveryStory, AMemberThatDiesInTheMiddleIsDoneWithout) {
   EXPECT_EQ(recovery_.result().vdl, Lsn(20)) << "21 to 30 were on one member, so never durable";
 }
 
+TEST_F(RecoveryStory, TheOnlySourceOfTheTailMayDieWhileItIsWrittenBack) {
+  for (Member& m : members_) m.known_vdl = Lsn(15);
+  members_[0].scl = Lsn(30);
+  Start();
+  RunTo(Phase::kWriteBack);
+  ASSERT_EQ(recovery_.phase(), Phase::kWriteBack) << recovery_.Describe();
+  members_[0].is_up = false;
+  for (int i = 0; i < 20 && recovery_.phase() != Phase::kOpen; ++i) {
+    recovery_.LogRead({PgId(0), 0}, absl::NotFoundError("no such segment"), now_);
+    Tick(absl::Seconds(1));
+    RunTo(Phase::kOpen);
+  }
+  ASSERT_EQ(recovery_.phase(), Phase::kOpen) << recovery_.Describe();
+  EXPECT_EQ(recovery_.result().vdl, Lsn(20)) << "21 to 30 were on one member, so never durable";
+}
+
+TEST_F(RecoveryStory, ASourceThatIsSilentForAWhileIsWaitedForWhereTheQuorumNeedsIt) {
+  for (Member& m : members_) m.known_vdl = Lsn(15);
+  for (int slot : {0, 1}) members_[slot].scl = Lsn(30);
+  for (int slot : {4, 5}) members_[slot].is_up = false;
+  Start();
+  RunTo(Phase::kWriteBack);
+  ASSERT_EQ(recovery_.phase(), Phase::kWriteBack) << recovery_.Describe();
+  for (int slot : {0, 1}) members_[slot].is_up = false;
+  for (int i = 0; i < 20; ++i) {
+    for (int slot : {0, 1}) {
+      recovery_.LogRead({PgId(0), static_cast<quorum::Slot>(slot)}, absl::UnavailableError("away"),
+                        now_);
+    }
+    Tick(absl::Seconds(1));
+    RunTo(Phase::kOpen);
+  }
+  EXPECT_EQ(recovery_.phase(), Phase::kFence) << recovery_.Describe();
+  for (int slot : {0, 1}) members_[slot].is_up = true;
+  Tick(absl::Seconds(1));
+  RunTo(Phase::kOpen);
+  ASSERT_EQ(recovery_.phase(), Phase::kOpen) << recovery_.Describe();
+  EXPECT_EQ(recovery_.result().vdl, Lsn(30));
+}
+
 TEST_F(RecoveryStory, AnswersOutOfPhaseDoNoHarm) {
   Start();
   const protocol::NodeStatus late{.segments = {Status(0)}};

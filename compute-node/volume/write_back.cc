@@ -9,6 +9,7 @@ namespace sextant::compute {
 namespace {
 
 constexpr size_t kBatchBytes = 1024 * 1024;
+constexpr int kPatience = 5;  // failures of a source
 
 }  // namespace
 
@@ -45,6 +46,9 @@ bool WriteBack::Read(const protocol::ReadLogReply& reply) {
     under_way_[slot] = chunk->second;
     is_useful = true;
   }
+  if (is_useful) {
+    for (auto& [slot, member] : members_) member.in_vain = 0;
+  }
   return is_useful;
 }
 
@@ -63,7 +67,10 @@ std::vector<log::EncodedBatch> WriteBack::Encode(std::span<const log::RedoRecord
 }
 
 void WriteBack::SourceFailed(quorum::Slot slot) {
-  if (const auto it = members_.find(slot); it != members_.end()) ++it->second.failures;
+  const auto it = members_.find(slot);
+  if (it == members_.end()) return;
+  ++it->second.failures;
+  ++it->second.in_vain;
 }
 
 void WriteBack::SourceDamaged(quorum::Slot slot) {
@@ -131,6 +138,11 @@ bool WriteBack::IsStuck() const {
     if (can_be_whole) possible.Insert(slot);
   }
   return !sets_.IsWriteQuorum(possible);
+}
+
+bool WriteBack::IsForsaken() const {
+  const std::optional<NextRead> read = Next();
+  return read.has_value() && members_.at(read->slot).in_vain >= kPatience;
 }
 
 Lsn WriteBack::stuck_after() const {

@@ -56,6 +56,9 @@ class WriteBack {
   std::optional<NextRead> Next() const;
   // A write quorum cannot be reached with these members: what is needed is damaged wherever it is.
   bool IsStuck() const;
+  // Who is to be read next has failed again and again since a read was last of use: it may be gone
+  // with what it alone held, and then the members that are left must say anew what there is.
+  bool IsForsaken() const;
   // Lowest LSN after which a record could not be read.
   Lsn stuck_after() const;
 
@@ -70,6 +73,7 @@ class WriteBack {
     Lsn scl;
     Lsn log_start;
     int failures = 0;               // as a source
+    int in_vain = 0;                // of them, since a read was last of use
     std::optional<Lsn> damaged_at;  // as a source: reads after this LSN or a lower one fail
   };
   std::optional<quorum::Slot> SourceFor(Lsn after) const;
