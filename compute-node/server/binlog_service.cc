@@ -74,7 +74,8 @@ grpc::Status BinlogService::Follow(grpc::ServerContext* context, FollowStream* s
   welcome.mutable_welcome()->set_acks(self.acks());
   welcome.mutable_welcome()->set_begun(source->data().state().begun.value());
   if (!stream->Write(welcome)) return rpc::ToGrpc(ClientGone());
-  const binlog::ReplicaId replica(first.hello().replica());
+  const binlog::ReplicaCopy replica{first.hello().node(),
+                                    binlog::ReplicaId(first.hello().replica())};
   const absl::StatusOr<TxnSeq> from = source->Join(replica, *received);
   if (!from.ok()) return rpc::ToGrpc(from.status());
   absl::StatusOr<binlog::BinlogReader> reader =

@@ -123,7 +123,7 @@ void BinlogSourceRole::FillStatus(v1::ComputeStatus* status) const {
   const binlog::SourceStatus now = engine_->status();
   status->set_phase("open");
   status->set_epoch(now.tenure);
-  status->set_detail(Text("replication ", ModeName(now.mode), ", ", now.followers, " followers"));
+  status->set_detail(Text("replication ", ModeName(now.mode), ", ", now.joined, " followers"));
   status->set_head(now.head.value());
   status->set_vcl(now.synced.value());
   status->set_vdl(now.durable.value());
@@ -141,6 +141,12 @@ void BinlogSourceRole::FillStatus(v1::BinlogStatus* status) const {
   status->set_acks(static_cast<uint32_t>(context_.flags.binlog.semi_sync_acks));
   status->set_head(now.head.value());
   status->set_durable(now.durable.value());
+  for (const binlog::SourceMachine::Follower& follower : now.followers) {
+    v1::FollowerInfo* info = status->add_followers();
+    info->set_node(follower.node);
+    info->set_acked(follower.acked.value());
+    info->set_is_connected(follower.is_joined);
+  }
   status->set_is_connected(true);
   status->set_commits(now.commits);
   status->set_syncs(now.syncs);
@@ -156,7 +162,7 @@ std::vector<prometheus::MetricFamily> BinlogSourceRole::Metrics() const {
       Gauge("sextant_binlog_synced", "Newest transaction synced", now.synced.value()),
       Gauge("sextant_binlog_durable", "Newest transaction answered to clients",
             now.durable.value()),
-      Gauge("sextant_binlog_followers", "Replicas that follow", now.followers),
+      Gauge("sextant_binlog_followers", "Replicas that follow", now.joined),
       Gauge("sextant_binlog_degraded", "1 while semi-sync has fallen back to async",
             now.mode == binlog::SyncMode::kDegraded),
       Gauge("sextant_commits_waiting", "Replies parked until enough nodes hold them", now.waits),

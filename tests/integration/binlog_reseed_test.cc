@@ -68,6 +68,38 @@ TEST_F(BinlogReseedTest, ASeedThatIsKilledBeginsAgain) {
   AwaitEqual();
 }
 
+// Two acknowledgements are asked for; one replica is away, the other one has two folders one after
+// the other: it is one replica.
+TEST_F(BinlogReseedTest, AReplicaWithANewFolderIsNotCountedTwice) {
+  Up(/*replicas=*/2, /*acks=*/2);
+  Do(nodes_[0], kSchema);
+  nodes_[2].Kill();
+  {
+    SqlClient client(nodes_[0].address);
+    const auto reply =
+        client.Execute("INSERT INTO log VALUES(1, 'waits')", false, absl::Seconds(1));
+    EXPECT_FALSE(reply.ok());
+  }
+  const v1::BinlogStatus before = nodes_[0].Status();
+  ASSERT_TRUE(Await([&] { return nodes_[1].Status().history() == before.history(); }));
+  nodes_[1].Kill();
+  std::filesystem::remove_all(nodes_[1].folder);
+  nodes_[1].Start();
+  const auto has_acknowledged = [&](const v1::BinlogStatus& source) {
+    for (const v1::FollowerInfo& follower : source.followers()) {
+      if (follower.node() == nodes_[1].name) return follower.acked() >= before.head();
+    }
+    return false;
+  };
+  ASSERT_TRUE(Await([&] {
+    return nodes_[1].Status().applied() >= before.head() && has_acknowledged(nodes_[0].Status());
+  }));
+  EXPECT_LT(nodes_[0].Status().durable(), before.head());
+  nodes_[2].Start();
+  Do(nodes_[0], "INSERT INTO log VALUES(2, 'is answered')");
+  AwaitEqual();
+}
+
 TEST_F(BinlogReseedTest, SemiSyncFallsBackOnlyWhereItMayAndSaysSoFirst) {
   Up(/*replicas=*/1, /*acks=*/1, {"--semi-sync-fall-back-ms=300"});
   Do(nodes_[0], kSchema);

@@ -18,7 +18,7 @@ namespace {
 using ::sextant::testing::StatusIs;
 using ::testing::HasSubstr;
 
-constexpr ReplicaId kReplica{77};
+const ReplicaCopy kReplica{"replica", ReplicaId(77)};
 
 std::string DigestOf(const std::string& folder) {
   const auto db = OpenDatabase(folder + "/data.sqlite");
@@ -51,7 +51,7 @@ class EngineTest : public ::testing::Test {
 
   // A replica that has caught up with the source, then stops; what it holds.
   void Replicate() {
-    auto data = LocalData::Open(ReplicaFolder(), kReplica, {});
+    auto data = LocalData::Open(ReplicaFolder(), kReplica.folder, {});
     ASSERT_OK(data.status());
     ReplicaEngine replica(data->get(), {});
     const auto from = source_->Join(kReplica, replica.received());
@@ -211,7 +211,8 @@ TEST_F(EngineTest, SeededFromACopy) {
   const std::string copy = folder_.path() + "/copy";
   ASSERT_OK(data_->CopyTo(copy));
   std::filesystem::create_directories(ReplicaFolder());
-  ASSERT_OK(LocalData::Seed(ReplicaFolder(), copy, source_->status().history, {.id = kReplica}));
+  ASSERT_OK(
+      LocalData::Seed(ReplicaFolder(), copy, source_->status().history, {.id = kReplica.folder}));
   {
     sql::SqlClient client(*executor_);
     client.Run("INSERT INTO t VALUES(2)");

@@ -229,7 +229,7 @@ TxnSeq SourceEngine::PurgeableThrough() const {
   return std::min(TxnSeq(checkpointed_.load()), machine_.HeldByJoined());
 }
 
-absl::StatusOr<TxnSeq> SourceEngine::Join(ReplicaId replica, const GtidSet& received) {
+absl::StatusOr<TxnSeq> SourceEngine::Join(const ReplicaCopy& replica, const GtidSet& received) {
   std::unique_lock lock(mutex_);
   if (is_stopping_) return Stopped();
   absl::StatusOr<TxnSeq> from = machine_.Join(replica, received, rpc::SteadyNow());
@@ -237,14 +237,14 @@ absl::StatusOr<TxnSeq> SourceEngine::Join(ReplicaId replica, const GtidSet& rece
   return from;
 }
 
-absl::Status SourceEngine::Acked(ReplicaId replica, TxnSeq through) {
+absl::Status SourceEngine::Acked(const ReplicaCopy& replica, TxnSeq through) {
   std::unique_lock lock(mutex_);
   absl::Status status = machine_.Acked(replica, through, rpc::SteadyNow());
   CarryOut(std::move(lock));
   return status;
 }
 
-void SourceEngine::Leave(ReplicaId replica) {
+void SourceEngine::Leave(const ReplicaCopy& replica) {
   std::lock_guard lock(mutex_);
   machine_.Leave(replica);
 }
@@ -269,7 +269,8 @@ SourceStatus SourceEngine::status() const {
           .durable = machine_.durable(),
           .acknowledged = machine_.acknowledged(),
           .mode = machine_.mode(),
-          .followers = machine_.joined(),
+          .joined = machine_.joined(),
+          .followers = machine_.followers(),
           .waits = waits_.size(),
           .commits = commits_,
           .syncs = syncs_,

@@ -35,7 +35,8 @@ struct SourceStatus {
   GtidSet history;
   TxnSeq head, synced, durable, acknowledged;
   SyncMode mode = SyncMode::kAsync;
-  size_t followers = 0;
+  size_t joined = 0;                               // replicas that follow now
+  std::vector<SourceMachine::Follower> followers;  // since it began
   size_t waits = 0;
   uint64_t commits = 0, syncs = 0, binlog_bytes = 0;
   uint64_t tenure = 0;
@@ -64,9 +65,9 @@ class SourceEngine final : public sql::SqlEngine, private LocalHost {
   std::string_view durable_where() const override { return "in the binlog of enough nodes"; }
 
   // --- followers
-  absl::StatusOr<TxnSeq> Join(ReplicaId replica, const GtidSet& received);
-  absl::Status Acked(ReplicaId replica, TxnSeq through);
-  void Leave(ReplicaId replica);
+  absl::StatusOr<TxnSeq> Join(const ReplicaCopy& replica, const GtidSet& received);
+  absl::Status Acked(const ReplicaCopy& replica, TxnSeq through);
+  void Leave(const ReplicaCopy& replica);
   // Waits until more than `above` is synced, at most so long, or until Stop; how far it is.
   TxnSeq AwaitSynced(TxnSeq above, absl::Duration timeout);
   bool is_stopping() const;

@@ -13,7 +13,7 @@ namespace {
 using ::sextant::testing::StatusIs;
 
 constexpr SourceId kA{0xa}, kB{0xb};
-constexpr ReplicaId kOne{1}, kTwo{2};
+const ReplicaCopy kOne{"one", ReplicaId(1)}, kTwo{"two", ReplicaId(2)};
 
 Instant At(int ms) { return Instant::FromNanos(int64_t{ms} * 1'000'000); }
 GtidSet History(uint64_t through, SourceId source = kA) {
@@ -95,6 +95,41 @@ TEST(SourceMachine, AfterARestartAcknowledgementsComeBack) {
   EXPECT_EQ(source.durable(), TxnSeq(0));
   ASSERT_OK(source.Join(kOne, History(4), At(0)).status());
   EXPECT_EQ(source.durable(), TxnSeq(4));
+}
+
+// A node that was seeded, or whose folder was lost, is another copy, and still one replica.
+TEST(SourceMachine, ANodeIsCountedOnceWhateverFoldersItHasHad) {
+  SourceMachine source({.acks = 2}, {}, kA);
+  const ReplicaCopy seeded{kOne.node, ReplicaId(7)}, emptied{kOne.node, ReplicaId(8)};
+  for (int i = 0; i < 5; ++i) source.Append();
+  source.Synced(TxnSeq(5), At(0));
+  ASSERT_OK(source.Join(kOne, History(2), At(0)).status());
+  source.Leave(kOne);
+  ASSERT_OK(source.Join(seeded, History(5), At(1)).status());
+  EXPECT_EQ(source.durable(), TxnSeq(0));  // one node holds it, under its second id
+  EXPECT_EQ(source.joined(), 1u);
+  ASSERT_OK(source.Join(kTwo, History(3), At(2)).status());
+  EXPECT_EQ(source.durable(), TxnSeq(3));
+  // What the lost copy had acknowledged is nobody's, and nothing of it counts any more.
+  ASSERT_OK(source.Join(emptied, {}, At(3)).status());
+  ASSERT_OK(source.Acked(kTwo, TxnSeq(5), At(3)));
+  EXPECT_EQ(source.followers()[0].acked, TxnSeq(0));
+  EXPECT_EQ(source.durable(), TxnSeq(3));
+  EXPECT_THAT(source.Acked(seeded, TxnSeq(5), At(4)),
+              StatusIs(absl::StatusCode::kInvalidArgument));  // was under way
+  source.Leave(seeded);  // its stream ends after the new one began
+  ASSERT_OK(source.Acked(emptied, TxnSeq(4), At(5)));
+  EXPECT_EQ(source.durable(), TxnSeq(4));
+}
+
+TEST(SourceMachine, ABrokenStreamThatEndsLateEndsNoOther) {
+  SourceMachine source({.acks = 1}, History(2), kA);
+  ASSERT_OK(source.Join(kOne, History(1), At(0)).status());
+  ASSERT_OK(source.Join(kOne, History(1), At(1)).status());
+  source.Leave(kOne);
+  EXPECT_OK(source.Acked(kOne, TxnSeq(2), At(2)));
+  source.Leave(kOne);
+  EXPECT_EQ(source.joined(), 0u);
 }
 
 TEST(ReplicaMachine, ExactlyOnceInOrder) {

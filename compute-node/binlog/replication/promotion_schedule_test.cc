@@ -1,5 +1,5 @@
 // Promotions under random schedules, with the old source alive: pledges that come late, acks that
-// are under way, nodes that crash or cannot be reached, two candidates at once.
+// are under way, nodes that crash, are seeded or cannot be reached, two candidates at once.
 //
 // I13 across promotions: what a client was answered in semi-sync mode is held by every source of a
 // later tenure, whichever came first.
@@ -19,13 +19,13 @@
 namespace sextant::binlog {
 namespace {
 
-constexpr int kSeeds = 600;
+constexpr int kSeeds = 5000;
 constexpr int kSteps = 500;
 
 struct Node {
   std::string name;
-  ReplicaId id;
   // Durable.
+  ReplicaId folder;
   GtidSet log;  // synced
   uint64_t tenure = 0;
   uint64_t held = 0;  // the highest tenure whose beginning is in its log
@@ -44,6 +44,8 @@ struct Node {
   uint64_t claim = 0;
   std::set<Node*> to_ask;
   std::vector<Candidate> answers;
+
+  ReplicaCopy copy() const { return {name, folder}; }
 };
 
 class PromotionSchedule {
@@ -53,7 +55,7 @@ class PromotionSchedule {
     acks_ = prng_.Between(1, nodes_.size() - 1);
     for (size_t i = 0; i < nodes_.size(); ++i) {
       nodes_[i].name = Text("n", i);
-      nodes_[i].id = ReplicaId(i + 1);
+      nodes_[i].folder = ReplicaId(++folders_);
       Restart(nodes_[i]);
     }
     nodes_[0].tenure = nodes_[0].held = 1;
@@ -103,7 +105,7 @@ class PromotionSchedule {
         break;
       case 9:
         if (node.stream != nullptr && !node.to_source.empty()) {
-          if (!node.stream->leads->Acked(node.id, node.to_source.front(), now_).ok()) {
+          if (!node.stream->leads->Acked(node.copy(), node.to_source.front(), now_).ok()) {
             broken_ = "a bad ack";
           }
           node.to_source.pop_front();
@@ -143,7 +145,7 @@ class PromotionSchedule {
 
   void Cut(Node& node) {
     if (node.stream == nullptr) return;
-    node.stream->leads->Leave(node.id);
+    node.stream->leads->Leave(node.copy());
     node.follows->Disconnected(now_);
     node.stream = nullptr;
     node.to_replica.clear();
@@ -166,10 +168,15 @@ class PromotionSchedule {
       node.log = node.log.Through(plan.keep_through);
       node.follows = std::make_unique<ReplicaMachine>(ReplicaOptions{}, node.log, TxnSeq(0));
     }
+    if (prng_.OneIn(8)) {  // what it lacks was purged: it is seeded
+      node.log = history;
+      node.folder = ReplicaId(++folders_);
+      node.follows = std::make_unique<ReplicaMachine>(ReplicaOptions{}, node.log, TxnSeq(0));
+    }
     node.tenure = source.tenure;
     Followed(node.tenure, &node.pledges);
     if (node.log.last() >= source.begun) node.held = node.tenure;
-    if (!source.leads->Join(node.id, node.log, now_).ok()) return;
+    if (!source.leads->Join(node.copy(), node.log, now_).ok()) return;
     node.stream = &source;
     node.sent = node.log.last();
     node.follows->Connected();
@@ -285,6 +292,7 @@ class PromotionSchedule {
   size_t acks_ = 1;
   std::vector<Node> nodes_;
   uint64_t next_source_ = 100;
+  uint64_t folders_ = 0;                             // ever made
   std::map<Gtid, uint64_t> answered_;                // and the tenure that first answered it
   std::vector<std::pair<uint64_t, GtidSet>> begun_;  // with what each tenure began
   int promotions_ = 0;

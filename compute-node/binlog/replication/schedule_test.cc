@@ -1,15 +1,17 @@
-// Source and replica machines under random schedules: delays, lost streams, crashes, fall-backs.
+// Source and replica machines under random schedules: delays, lost streams, crashes, fall-backs,
+// folders that are lost or seeded anew.
 //
 // After every step, I13: what a replica has applied is a prefix of what was committed, each
-// transaction once; what a client was answered in semi-sync mode stands in the synced relay log of
-// as many replicas as were asked for. A fall-back may end that promise, but only from its
-// announcement on.
+// transaction once; what a client was answered in semi-sync mode stood in the synced relay log of
+// as many replicas as were asked for when it was answered. A fall-back may end that promise, but
+// only from its announcement on.
 #include <gtest/gtest.h>
 
 #include <deque>
 #include <memory>
 
 #include "common/base/prng.h"
+#include "common/base/text.h"
 #include "compute-node/binlog/replication/replica_machine.h"
 #include "compute-node/binlog/replication/source_machine.h"
 
@@ -22,8 +24,10 @@ constexpr SourceId kSource{0xa};
 
 // A replica's node: what its disk holds, and the machine that is lost in a crash.
 struct ReplicaNode {
+  ReplicaCopy copy;
   std::deque<Gtid> relay;  // written; [0, synced) is synced
   size_t synced = 0;
+  size_t lost = 0;  // synced in the copy before this one, of which the source has not heard
   std::vector<Gtid> applied;  // in the data
   std::unique_ptr<ReplicaMachine> machine;
   std::deque<Gtid> to_replica;   // the stream, in flight
@@ -50,7 +54,10 @@ class Schedule {
     options_.may_fall_back = prng_.OneIn(3);
     options_.fall_back_after = absl::Milliseconds(20);
     replicas_.resize(options_.acks + prng_.Below(2));
-    for (ReplicaNode& replica : replicas_) replica.Restart();
+    for (size_t i = 0; i < replicas_.size(); ++i) {
+      replicas_[i].copy = {Text("r", i), ReplicaId(++folders_)};
+      replicas_[i].Restart();
+    }
     source_ = std::make_unique<SourceMachine>(options_, GtidSet(), kSource);
   }
 
@@ -70,8 +77,7 @@ class Schedule {
     if (replicas_.empty() || prng_.OneIn(3)) {
       StepSource();
     } else {
-      const size_t which = prng_.Below(replicas_.size());
-      StepReplica(ReplicaId(which + 1), replicas_[which]);
+      StepReplica(replicas_[prng_.Below(replicas_.size())]);
     }
   }
 
@@ -100,18 +106,22 @@ class Schedule {
     source_ = std::make_unique<SourceMachine>(
         options_, source_->history().Through(source_->synced()), kSource);
     is_degraded_ = false;
+    released_ = TxnSeq(0);
     for (ReplicaNode& replica : replicas_) Cut(replica);
   }
 
   void Cut(ReplicaNode& replica) {
     replica.to_replica.clear();
     replica.to_source.clear();
-    if (replica.is_connected) replica.machine->Disconnected(now_);
+    if (replica.is_connected) {
+      source_->Leave(replica.copy);
+      replica.machine->Disconnected(now_);
+    }
     replica.is_connected = false;
   }
 
-  void Connect(ReplicaId id, ReplicaNode& replica) {
-    const auto from = source_->Join(id, replica.Relayed(), now_);
+  void Connect(ReplicaNode& replica) {
+    const auto from = source_->Join(replica.copy, replica.Relayed(), now_);
     if (!from.ok()) {
       broken_ = "a replica of the same history was turned away";
       return;
@@ -119,23 +129,42 @@ class Schedule {
     // What is written, not synced, is received again: the machine knows only what was synced at a
     // restart, but a living one remembers more.
     replica.sent = TxnSeq(from->value() - 1);
+    replica.lost = 0;
     replica.machine->Connected();
     replica.is_connected = true;
   }
 
-  void StepReplica(ReplicaId id, ReplicaNode& replica) {
+  // Its folder is lost, or it is seeded by a snapshot: another copy, of the same node.
+  void Reseed(ReplicaNode& replica) {
+    replica.lost = std::max(replica.lost, replica.synced);
+    replica.relay.clear();
+    replica.applied.clear();
+    if (prng_.OneIn(2)) {
+      for (TxnSeq seq(1); seq <= source_->synced(); seq = seq.Next()) {
+        replica.relay.push_back({kSource, seq});
+        replica.applied.push_back({kSource, seq});
+      }
+    }
+    replica.synced = replica.relay.size();
+    checked_[&replica] = 0;
+    replica.copy.folder = ReplicaId(++folders_);
+    replica.Restart();
+  }
+
+  void StepReplica(ReplicaNode& replica) {
     switch (prng_.Below(8)) {
       case 0:
-        if (!replica.is_connected) Connect(id, replica);
+        if (!replica.is_connected) Connect(replica);
         break;
       case 1:
         if (prng_.OneIn(12)) {
-          source_->Leave(id);
           Cut(replica);
         } else if (prng_.OneIn(12)) {
-          source_->Leave(id);
           Cut(replica);
           replica.Restart();
+        } else if (prng_.OneIn(20)) {
+          Cut(replica);
+          Reseed(replica);
         }
         break;
       case 2:
@@ -155,7 +184,8 @@ class Schedule {
         break;
       case 6:
         if (!replica.to_source.empty()) {
-          if (!source_->Acked(id, replica.to_source.front(), now_).ok()) broken_ = "a bad ack";
+          if (!source_->Acked(replica.copy, replica.to_source.front(), now_).ok())
+            broken_ = "a bad ack";
           replica.to_source.pop_front();
         }
         break;
@@ -195,10 +225,12 @@ class Schedule {
       degraded_through_ = std::max(degraded_through_, output.release_through);
       return;
     }
-    if (output.release_through <= degraded_through_) return;
+    // A copy that was lost may be counted until its node returns, not beside the next copy.
+    if (output.release_through <= std::max(degraded_through_, released_)) return;
+    released_ = output.release_through;
     size_t holders = 0;
     for (const ReplicaNode& replica : replicas_) {
-      if (replica.synced >= output.release_through.value()) ++holders;
+      if (std::max(replica.synced, replica.lost) >= output.release_through.value()) ++holders;
     }
     if (holders < options_.acks) broken_ = "answered what too few replicas hold";
   }
@@ -221,6 +253,8 @@ class Schedule {
   std::unique_ptr<SourceMachine> source_;
   bool is_degraded_ = false;  // as clients and operators were told
   TxnSeq degraded_through_;
+  TxnSeq released_;       // since the source began
+  uint64_t folders_ = 0;  // ever made
   std::map<const ReplicaNode*, size_t> checked_;
   std::string broken_;
 };

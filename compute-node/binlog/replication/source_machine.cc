@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <functional>
 #include <utility>
-#include <vector>
 
 #include "common/base/check.h"
 #include "common/base/text.h"
@@ -35,7 +34,7 @@ void SourceMachine::Synced(TxnSeq seq, Instant now) {
   Judge(now);
 }
 
-absl::StatusOr<TxnSeq> SourceMachine::Join(ReplicaId replica, const GtidSet& received,
+absl::StatusOr<TxnSeq> SourceMachine::Join(const ReplicaCopy& replica, const GtidSet& received,
                                            Instant now) {
   if (!received.IsHistory()) {
     return absl::InvalidArgumentError("a replica's transactions are not one history");
@@ -46,53 +45,63 @@ absl::StatusOr<TxnSeq> SourceMachine::Join(ReplicaId replica, const GtidSet& rec
         Text("the replica holds transactions that the source does not, after ",
              CommonThrough(history_, received), ": it must rewind them, or be seeded anew"));
   }
-  Replica& entry = replicas_[replica];
-  entry.is_joined = true;
-  entry.acked = std::max(entry.acked, received.last());
+  Replica& entry = replicas_[replica.node];
+  if (entry.folder != replica.folder) entry = {.folder = replica.folder};
+  ++entry.streams;
+  entry.acked = received.last();
   Judge(now);
   return received.last().Next();
 }
 
-absl::Status SourceMachine::Acked(ReplicaId replica, TxnSeq through, Instant now) {
-  const auto it = replicas_.find(replica);
-  if (it == replicas_.end() || !it->second.is_joined || through > synced_) {
+SourceMachine::Replica* SourceMachine::Find(const ReplicaCopy& replica) {
+  const auto it = replicas_.find(replica.node);
+  if (it == replicas_.end() || it->second.folder != replica.folder) return nullptr;
+  return &it->second;
+}
+
+absl::Status SourceMachine::Acked(const ReplicaCopy& replica, TxnSeq through, Instant now) {
+  Replica* const entry = Find(replica);
+  if (entry == nullptr || !entry->is_joined() || through > synced_) {
     return absl::InvalidArgumentError(
-        Text("an acknowledgement through ", through, " of what was not sent"));
+        Text("an acknowledgement through ", through,
+             " of what was not sent, or by a copy that its node has replaced"));
   }
-  it->second.acked = std::max(it->second.acked, through);
+  entry->acked = std::max(entry->acked, through);
   Judge(now);
   return absl::OkStatus();
 }
 
-void SourceMachine::Leave(ReplicaId replica) {
-  const auto it = replicas_.find(replica);
-  if (it != replicas_.end()) it->second.is_joined = false;
+void SourceMachine::Leave(const ReplicaCopy& replica) {
+  Replica* const entry = Find(replica);
+  if (entry != nullptr && entry->is_joined()) --entry->streams;
 }
 
 size_t SourceMachine::joined() const {
   return static_cast<size_t>(std::count_if(replicas_.begin(), replicas_.end(),
-                                           [](const auto& r) { return r.second.is_joined; }));
+                                           [](const auto& r) { return r.second.is_joined(); }));
 }
 
 TxnSeq SourceMachine::HeldByJoined() const {
   TxnSeq held = synced_;
-  for (const auto& [id, replica] : replicas_) {
-    if (replica.is_joined) held = std::min(held, replica.acked);
+  for (const auto& [node, replica] : replicas_) {
+    if (replica.is_joined()) held = std::min(held, replica.acked);
   }
   return held;
 }
 
-std::optional<TxnSeq> SourceMachine::AckedBy(ReplicaId replica) const {
-  const auto it = replicas_.find(replica);
-  if (it == replicas_.end()) return std::nullopt;
-  return it->second.acked;
+std::vector<SourceMachine::Follower> SourceMachine::followers() const {
+  std::vector<Follower> all;
+  for (const auto& [node, replica] : replicas_) {
+    all.push_back({node, replica.acked, replica.is_joined()});
+  }
+  return all;
 }
 
 TxnSeq SourceMachine::acknowledged() const {
   if (options_.acks == 0) return synced_;
   if (replicas_.size() < options_.acks) return TxnSeq(0);
   std::vector<TxnSeq> acked;
-  for (const auto& [id, replica] : replicas_) acked.push_back(replica.acked);
+  for (const auto& [node, replica] : replicas_) acked.push_back(replica.acked);
   std::sort(acked.begin(), acked.end(), std::greater<>());
   return acked[options_.acks - 1];
 }

@@ -9,6 +9,11 @@
 // output of its own that stands before the releases it causes: whoever carries outputs out makes it
 // visible before the first degraded answer leaves.
 //
+// Replicas are counted by the names of their nodes, as promotions count them (failover.h). A node's
+// folder may be lost, or replaced by a snapshot: that copy has another id, begins with what it says
+// that it holds, and what the one before it had acknowledged counts no more. Counted by folder, one
+// node would stand for two.
+//
 //   Synced(7)        the binlog is on disk through 7
 //   Acked(r, 6)      replica r has 1 through 6 in its synced relay log
 //   durable() == 6   with N = 1: 6 may be answered, 7 waits
@@ -16,8 +21,11 @@
 
 #include <cstddef>
 #include <deque>
+#include <functional>
 #include <map>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
@@ -27,8 +35,14 @@
 
 namespace sextant::binlog {
 
-// Random 64-bit identity of a replica's directory.
+// Random 64-bit identity of a replica's folder.
 using ReplicaId = StrongInt<struct ReplicaIdTag>;
+
+// One copy that a node has had.
+struct ReplicaCopy {
+  std::string node;  // its name, the same for all nodes
+  ReplicaId folder;
+};
 
 struct SemiSyncOptions {
   size_t acks = 0;  // 0: asynchronous
@@ -59,13 +73,15 @@ class SourceMachine {
   // The binlog is on disk through `seq`, which was appended.
   void Synced(TxnSeq seq, Instant now);
   // A replica wants what it lacks; it may be sent what is synced, from the seq that is returned
-  // on. FAILED_PRECONDITION: it holds transactions that this source does not; it must rewind them
-  // first.
-  absl::StatusOr<TxnSeq> Join(ReplicaId replica, const GtidSet& received, Instant now);
-  // INVALID_ARGUMENT: from a replica that has not joined, or for what has not been sent.
-  absl::Status Acked(ReplicaId replica, TxnSeq through, Instant now);
-  // Its acknowledgements stand: what it has synced stays so.
-  void Leave(ReplicaId replica);
+  // on. `received`: what it has synced; it is held to that, whatever it acknowledged before. Once
+  // for each of its streams. FAILED_PRECONDITION: it holds transactions that this source does not;
+  // it must rewind them first.
+  absl::StatusOr<TxnSeq> Join(const ReplicaCopy& replica, const GtidSet& received, Instant now);
+  // INVALID_ARGUMENT: from a copy that has not joined, or that its node has replaced since; or for
+  // what has not been sent.
+  absl::Status Acked(const ReplicaCopy& replica, TxnSeq through, Instant now);
+  // One of its streams has ended. Its acknowledgements stand: what it has synced stays so.
+  void Leave(const ReplicaCopy& replica);
   void Tick(Instant now) { Judge(now); }
   Output TakeOutput();
 
@@ -81,19 +97,28 @@ class SourceMachine {
   TxnSeq acknowledged() const;
   // What every replica that is joined holds; all that is synced where none is.
   TxnSeq HeldByJoined() const;
-  // Of a replica that has joined since this source began.
-  std::optional<TxnSeq> AckedBy(ReplicaId replica) const;
+  // Those that have joined since this source began, by name.
+  struct Follower {
+    std::string node;
+    TxnSeq acked;  // by its present copy
+    bool is_joined = false;
+  };
+  std::vector<Follower> followers() const;
 
  private:
   struct Replica {
+    ReplicaId folder;  // of the node's present copy
     TxnSeq acked;
-    bool is_joined = false;
+    size_t streams = 0;  // a broken one may end after the next one began
+    bool is_joined() const { return streams > 0; }
   };
   struct Wait {
     TxnSeq through;
     Instant since;
   };
 
+  // The node's entry if `replica` is its present copy; else null.
+  Replica* Find(const ReplicaCopy& replica);
   // Recomputes mode and durable().
   void Judge(Instant now);
   void SetMode(SyncMode mode);
@@ -104,8 +129,8 @@ class SourceMachine {
   TxnSeq synced_;
   TxnSeq durable_;
   SyncMode mode_;
-  std::map<ReplicaId, Replica> replicas_;
-  std::deque<Wait> waits_;  // synced, not yet durable; oldest first
+  std::map<std::string, Replica, std::less<>> replicas_;  // by node
+  std::deque<Wait> waits_;                                // synced, not yet durable; oldest first
   std::optional<SyncMode> announce_;
 };
 
