@@ -60,8 +60,11 @@ int ShowStatus(const GlobalOptions& options) {
       } else {
         std::cout << "unknown";
       }
-      if (status->pledged() > status->tenure())
-        std::cout << "  pledged tenure " << status->pledged();
+      if (!status->is_whole()) std::cout << "  catching up: its folder is new";
+      if (status->has_awaited()) {
+        std::cout << "  waits for " << status->awaited().candidate() << " to lead as tenure "
+                  << status->awaited().tenure() << " (or promote another replica)";
+      }
       if (!status->seeding().empty()) std::cout << "  seeding: " << status->seeding();
       if (!status->broken().empty()) std::cout << "  stopped: " << status->broken();
     }

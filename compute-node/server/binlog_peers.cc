@@ -8,7 +8,6 @@
 #include <random>
 #include <thread>
 
-#include "absl/time/time.h"
 #include "common/rpc/channel.h"
 #include "common/rpc/status.h"
 
@@ -42,8 +41,8 @@ std::vector<BinlogPeer> BinlogPeers::AskAll(absl::Duration timeout, const Call& 
   return answers;
 }
 
-std::vector<BinlogPeer> BinlogPeers::Ask(absl::Duration timeout) const {
-  return AskAll(timeout, [](grpc::ClientContext* context, BinlogPeer* peer) {
+std::vector<BinlogPeer> BinlogPeers::Ask() const {
+  return AskAll(kPatience, [](grpc::ClientContext* context, BinlogPeer* peer) {
     return peer->stub->GetStatus(context, v1::BinlogStatusRequest(), &peer->status);
   });
 }

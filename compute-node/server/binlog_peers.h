@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/time/time.h"
 #include "compute-node/binlog/replication/pledge.h"
 #include "compute-node/server/compute_flags.h"
 #include "sextant/v1/binlog.grpc.pb.h"
@@ -29,9 +30,12 @@ class BinlogPeers {
   BinlogPeers(const std::vector<ComputeNodeAddress>& nodes, const std::string& self);
 
   size_t size() const { return peers_.size(); }
-  // Asks all of them, and waits for at most `timeout` in all. Thread-safe.
-  std::vector<BinlogPeer> Ask(absl::Duration timeout) const;
-  // As Ask; each that is reachable has pledged (BinlogService.Pledge).
+  // Long enough for a node that is busy, short enough to be asked again and again.
+  static constexpr absl::Duration kPatience = absl::Milliseconds(700);
+
+  // Asks all of them, and waits for at most kPatience in all. Thread-safe.
+  std::vector<BinlogPeer> Ask() const;
+  // As Ask, for at most `timeout`; each that is reachable has pledged (BinlogService.Pledge).
   std::vector<BinlogPeer> AskToPledge(const binlog::Pledge& pledge, absl::Duration timeout) const;
   // The source of the highest tenure, not below `tenure`, among those asked; null: none answers.
   static const BinlogPeer* FindSource(const std::vector<BinlogPeer>& peers, uint64_t tenure);

@@ -21,7 +21,6 @@ namespace {
 using binlog::GtidSet;
 using binlog::TxnSeq;
 
-constexpr absl::Duration kAskPatience = absl::Milliseconds(700);
 constexpr absl::Duration kRetry = absl::Milliseconds(200);
 constexpr absl::Duration kWatchInterval = absl::Milliseconds(500);
 // A new copy that lacks more than so many transactions is seeded, not replayed from the first one.
@@ -40,7 +39,7 @@ void BinlogReplicaRole::RunFollow() {
   while (PauseFor(absl::ZeroDuration())) {
     const std::shared_ptr<Copy> now = copy();
     const binlog::NodeState state = now == nullptr ? binlog::NodeState() : now->data->state();
-    const std::vector<BinlogPeer> others = peers_.Ask(kAskPatience);
+    const std::vector<BinlogPeer> others = peers_.Ask();
     if (const absl::Status released = Release(state.pledges, others); !released.ok()) {
       context_.host.Fail(released);
     }
@@ -62,7 +61,7 @@ void BinlogReplicaRole::RunFollow() {
 
 void BinlogReplicaRole::Watch() {
   while (PauseFor(kWatchInterval)) {
-    const std::vector<BinlogPeer> others = peers_.Ask(kAskPatience);
+    const std::vector<BinlogPeer> others = peers_.Ask();
     std::lock_guard lock(mutex_);
     if (call_ == nullptr || followed_tenure_ == 0) continue;
     if (BinlogPeers::FindSource(others, followed_tenure_ + 1) != nullptr) call_->TryCancel();
@@ -118,7 +117,7 @@ absl::Status BinlogReplicaRole::Follow(const BinlogPeer& source) {
       source_ = source.address;
       followed_tenure_ = first.welcome().tenure();
     }
-    if (plan.is_to_follow()) plan.status = Receive(stream.get(), first.welcome());
+    if (plan.is_to_follow()) plan.status = Receive(stream.get(), first.welcome(), plan.source);
     // Otherwise the source has ended it, and says why.
     if (!plan.is_to_follow()) context.TryCancel();
   }
@@ -153,54 +152,59 @@ absl::Status BinlogReplicaRole::CheckMayFollow(const Copy& copy, const v1::Binlo
            " is the source of tenure ", welcome.tenure()));
 }
 
-// Before anything is acknowledged: what a tenure begins with counts once it is held.
+// Before anything is acknowledged: what a tenure begins with counts once it is held. Whoever holds
+// all that was synced when it joined holds what an earlier copy of this node acknowledged.
 absl::Status BinlogReplicaRole::SaveFollowed(const Copy& copy, const v1::BinlogWelcome& welcome,
-                                             TxnSeq holds) {
+                                             const GtidSet& source, TxnSeq holds) {
   const binlog::NodeState old = copy.data->state();
   const bool holds_beginning = holds.value() >= welcome.begun();
+  const bool holds_all = holds >= source.last();
   const bool is_known = old.tenure == welcome.tenure() && old.source == binlog::SourceId(0) &&
-                        (old.held == welcome.tenure() || !holds_beginning);
+                        (old.held == welcome.tenure() || !holds_beginning) &&
+                        (old.is_whole || !holds_all);
   if (is_known) return absl::OkStatus();
-  return copy.data->UpdateState([&welcome, holds_beginning](binlog::NodeState* state) {
+  return copy.data->UpdateState([&](binlog::NodeState* state) {
     state->tenure = welcome.tenure();
     state->source = binlog::SourceId(0);  // whatever it was, it follows now
     if (holds_beginning) state->held = welcome.tenure();
+    if (holds_all) state->is_whole = true;
     binlog::Followed(welcome.tenure(), &state->pledges);
   });
 }
 
-absl::Status BinlogReplicaRole::Receive(Stream* stream, const v1::BinlogWelcome& welcome) {
+absl::Status BinlogReplicaRole::Receive(Stream* stream, const v1::BinlogWelcome& welcome,
+                                        const GtidSet& source) {
   const std::shared_ptr<Copy> now = copy();
   {
     std::lock_guard lock(mutex_);  // Pledge() comes before all of this, or after it
     RETURN_IF_ERROR(CheckMayFollow(*now, welcome));
-    RETURN_IF_ERROR(SaveFollowed(*now, welcome, now->engine->received().last()));
+    RETURN_IF_ERROR(SaveFollowed(*now, welcome, source, now->engine->received().last()));
     now->engine->Connected();
   }
   spdlog::info("following the source{}", rpc::Fields("tenure", welcome.tenure(), "from",
                                                      now->engine->received().last().value()));
-  v1::BinlogFollowRequest ack;
-  std::optional<TxnSeq> acked = now->engine->TakeAck();
+  const auto acknowledge = [stream](TxnSeq through) {
+    v1::BinlogFollowRequest ack;
+    ack.set_acked_through(through.value());
+    return stream->Write(ack);
+  };
+  if (const auto held = now->engine->TakeAck()) acknowledge(*held);
   v1::BinlogFollowResponse response;
   std::string bytes;
-  for (;;) {
-    if (acked.has_value()) {
-      ack.set_acked_through(acked->value());
-      if (!stream->Write(ack)) return absl::OkStatus();
-    }
-    if (!stream->Read(&response)) return absl::OkStatus();
+  while (stream->Read(&response)) {
     now->engine->SourceAt(TxnSeq(response.head()));
     bytes += response.transactions();
-    acked.reset();
     if (response.is_more()) continue;
-    absl::StatusOr<std::optional<TxnSeq>> received = now->engine->Receive(bytes);
+    const absl::StatusOr<std::optional<TxnSeq>> received = now->engine->Receive(bytes);
     // The relay log cannot be written: it must be opened anew, by another process.
     if (absl::IsUnavailable(received.status())) context_.host.Fail(received.status());
     RETURN_IF_ERROR(received.status());
-    acked = *received;
-    if (acked.has_value()) RETURN_IF_ERROR(SaveFollowed(*now, welcome, *acked));
     bytes.clear();
+    if (!received->has_value()) continue;
+    RETURN_IF_ERROR(SaveFollowed(*now, welcome, source, **received));
+    if (!acknowledge(**received)) break;
   }
+  return absl::OkStatus();
 }
 
 absl::Status BinlogReplicaRole::Rewind(const GtidSet& source) {
@@ -228,9 +232,9 @@ absl::Status BinlogReplicaRole::Seed(const BinlogPeer& source) {
   v1::SnapshotChunk first;
   RETURN_IF_ERROR(Download(source, path, &first));
   ASSIGN_OR_RETURN(const GtidSet history, GtidSet::Parse(first.history()));
-  // Another id than before: what the old copy acknowledged is no word of this one.
-  const binlog::NodeState state{
-      .id = binlog::ReplicaId(DrawId()), .tenure = first.tenure(), .held = first.tenure()};
+  // Another id than before: what the old copy acknowledged is no word of this one, which holds
+  // nothing until it is there, and says what when it follows.
+  const binlog::NodeState state{.id = binlog::ReplicaId(DrawId()), .tenure = first.tenure()};
   RETURN_IF_ERROR(CloseCopy(absl::UnavailableError("this copy is being seeded: ask another node")));
   RETURN_IF_ERROR(binlog::LocalData::Seed(folder, path, history, state));
   RETURN_IF_ERROR(OpenCopy());

@@ -16,7 +16,6 @@ namespace {
 using binlog::Candidate;
 using binlog::NodeState;
 
-constexpr absl::Duration kAskPatience = absl::Milliseconds(700);
 // A pledge is synced before it is answered.
 constexpr absl::Duration kPledgePatience = absl::Seconds(3);
 
@@ -77,7 +76,7 @@ absl::Status BinlogReplicaRole::Release(const binlog::Pledges& pledges,
 }
 
 absl::StatusOr<binlog::Pledge> BinlogReplicaRole::Claim() {
-  const std::vector<BinlogPeer> others = peers_.Ask(kAskPatience);
+  const std::vector<BinlogPeer> others = peers_.Ask();
   binlog::Pledge pledge{.candidate = context_.flags.node};
   {
     std::lock_guard lock(mutex_);
@@ -103,7 +102,7 @@ absl::StatusOr<std::vector<Candidate>> BinlogReplicaRole::Collect(const binlog::
   if (now == nullptr) return NoCopy();
   const NodeState own = now->data->state();
   std::vector<Candidate> candidates = {
-      {context_.flags.node, now->engine->received(), own.tenure, own.held}};
+      {context_.flags.node, now->engine->received(), own.tenure, own.held, own.is_whole}};
   for (const BinlogPeer& peer : others) {
     if (absl::IsFailedPrecondition(peer.answer)) return peer.answer;
     if (!peer.is_reachable()) {
@@ -113,8 +112,8 @@ absl::StatusOr<std::vector<Candidate>> BinlogReplicaRole::Collect(const binlog::
     }
     if (peer.status.role() != RoleName(RoleKind::kBinlogReplica)) continue;  // the old source
     ASSIGN_OR_RETURN(binlog::GtidSet received, binlog::GtidSet::Parse(peer.status.history()));
-    candidates.push_back(
-        {peer.address.node, std::move(received), peer.status.tenure(), peer.status.held()});
+    candidates.push_back({peer.address.node, std::move(received), peer.status.tenure(),
+                          peer.status.held(), peer.status.is_whole()});
   }
   return candidates;
 }
@@ -182,6 +181,7 @@ void BinlogReplicaRole::SavePromotion() {
       state->tenure = state->held = tenure;
       state->source = binlog::SourceId(DrawId());
       state->begun = begun;
+      state->is_whole = true;
     });
   }
   if (!saved.ok()) context_.host.Fail(saved);

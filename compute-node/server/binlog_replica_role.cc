@@ -14,11 +14,6 @@
 #include "compute-node/server/role_parts.h"
 
 namespace sextant::server {
-namespace {
-
-constexpr absl::Duration kAskPatience = absl::Milliseconds(700);
-
-}  // namespace
 
 BinlogReplicaRole::BinlogReplicaRole(const RoleContext& context)
     : context_(context), peers_(context.flags.compute_nodes, context.flags.node) {}
@@ -29,7 +24,7 @@ absl::Status BinlogReplicaRole::Start() {
   // The source of the last tenure goes on as that, unless it was replaced.
   const binlog::NodeState state = copy()->data->state();
   if (state.source != binlog::SourceId(0)) {
-    const std::vector<BinlogPeer> others = peers_.Ask(kAskPatience);
+    const std::vector<BinlogPeer> others = peers_.Ask();
     if (BinlogPeers::HighestTenure(others) <= state.tenure) {
       context_.host.ChangeRole(RoleKind::kBinlogSource,
                                absl::UnavailableError("this node is the source: connect again"));
@@ -128,9 +123,16 @@ void BinlogReplicaRole::FillStatus(v1::ComputeStatus* status) const {
   status->set_phase(!replica.broken.ok()   ? "failed"
                     : replica.is_connected ? "following"
                                            : "cut-off");
-  if (!replica.broken.ok()) status->set_detail(std::string(View(replica.broken.message())));
+  const binlog::NodeState state = now->data->state();
+  const std::optional<binlog::Pledge> awaited = binlog::Awaited(state.pledges, state.tenure);
+  if (!replica.broken.ok()) {
+    status->set_detail(std::string(View(replica.broken.message())));
+  } else if (awaited.has_value()) {
+    status->set_detail(Text("waits for ", awaited->candidate, " to lead as tenure ",
+                            awaited->tenure, ": bring it back, or promote another replica"));
+  }
   // What it lacks of a later one, it cannot show.
-  status->set_epoch(now->data->state().held);
+  status->set_epoch(state.held);
   status->set_head(replica.received.last().value());
   status->set_vcl(replica.synced.value());
   status->set_vdl(replica.applied.value());

@@ -78,12 +78,14 @@ class BinlogReplicaRole final : public Role, private BinlogNode {
   Plan Judge(const v1::BinlogWelcome& welcome) const;
   // Until the stream ends; why it did.
   absl::Status Follow(const BinlogPeer& source);
-  absl::Status Receive(Stream* stream, const v1::BinlogWelcome& welcome);
+  absl::Status Receive(Stream* stream, const v1::BinlogWelcome& welcome,
+                       const binlog::GtidSet& source);
   // FAILED_PRECONDITION: it has pledged itself to another one.
   static absl::Status CheckMayFollow(const Copy& copy, const v1::BinlogWelcome& welcome);
-  // That it follows the source, and holds its history through `holds`.
+  // That it follows the source, which had `source` synced at the welcome, and holds its history
+  // through `holds`.
   static absl::Status SaveFollowed(const Copy& copy, const v1::BinlogWelcome& welcome,
-                                   binlog::TxnSeq holds);
+                                   const binlog::GtidSet& source, binlog::TxnSeq holds);
   // Cancels the stream when a source of a higher tenure is there.
   void Watch();
   absl::Status Rewind(const binlog::GtidSet& source);

@@ -50,6 +50,11 @@ void FillState(const binlog::NodeState& state, v1::BinlogStatus* status) {
   status->set_tenure(state.tenure);
   status->set_held(state.held);
   status->set_pledged(state.pledges.highest);
+  status->set_is_whole(state.is_whole);
+  if (const std::optional<binlog::Pledge> awaited = binlog::Awaited(state.pledges, state.tenure)) {
+    status->mutable_awaited()->set_tenure(awaited->tenure);
+    status->mutable_awaited()->set_candidate(awaited->candidate);
+  }
 }
 
 BinlogService::BinlogService() : node_(NotBinlog()) {}

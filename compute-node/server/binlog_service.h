@@ -29,7 +29,7 @@ class BinlogNode {
   virtual absl::Status Pledge(const binlog::Pledge& asked) = 0;
 };
 
-// Tenures and pledges.
+// Tenures, pledges, and whether it is whole.
 void FillState(const binlog::NodeState& state, v1::BinlogStatus* status);
 
 class BinlogService final : public v1::BinlogService::Service {

@@ -15,7 +15,6 @@
 namespace sextant::server {
 namespace {
 
-constexpr absl::Duration kAskPatience = absl::Milliseconds(700);
 constexpr auto kWatchInterval = std::chrono::milliseconds(500);
 
 const char* ModeName(binlog::SyncMode mode) {
@@ -58,7 +57,7 @@ absl::Status BinlogSourceRole::Start() {
 // replaced since, and the first of all.
 std::string BinlogSourceRole::WhyNotToLead() const {
   const binlog::NodeState state = data_->state();
-  const std::vector<BinlogPeer> others = peers_.Ask(kAskPatience);
+  const std::vector<BinlogPeer> others = peers_.Ask();
   const uint64_t heard = BinlogPeers::HighestTenure(others);
   const bool is_first = state.tenure == 0 && data_->store().history().is_empty();
   if (is_first && heard > 0) {
@@ -83,7 +82,7 @@ void BinlogSourceRole::Watch() {
     stopping_.wait_for(lock, kWatchInterval);
     if (is_stopping_) return;
     lock.unlock();
-    const std::vector<BinlogPeer> others = peers_.Ask(kAskPatience);
+    const std::vector<BinlogPeer> others = peers_.Ask();
     const BinlogPeer* source = BinlogPeers::FindSource(others, data_->state().tenure + 1);
     if (source != nullptr) {
       return StepDown(Text(source->address.node, " is, of tenure ", source->status.tenure()));

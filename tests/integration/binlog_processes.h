@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <sqlite3.h>
 
+#include <algorithm>
 #include <atomic>
 #include <fstream>
 #include <set>
@@ -59,6 +60,8 @@ class BinlogNodeProcess {
     EXPECT_TRUE(cli::WaitForExit(process, absl::Seconds(60)));
     process = {};
   }
+  void Pause() { ASSERT_OK(cli::Signal(process, SIGSTOP)); }
+  void Resume() { ASSERT_OK(cli::Signal(process, SIGCONT)); }
   v1::BinlogStatus Status() const {
     auto stub = v1::BinlogService::NewStub(rpc::MakeChannel(address));
     grpc::ClientContext context;
@@ -106,6 +109,11 @@ class BinlogNodeProcess {
 class BinlogTest : public ::testing::Test {
  protected:
   void Up(size_t replicas, int acks, const std::vector<std::string>& more_flags = {}) {
+    Plan(replicas, acks, more_flags);
+    StartAll();
+  }
+  // Who is there and where; nothing runs yet.
+  void Plan(size_t replicas, int acks, const std::vector<std::string>& more_flags = {}) {
     auto ports = cli::PickFreePorts(static_cast<int>(replicas) + 1);
     ASSERT_OK(ports.status());
     std::vector<std::string> flags = {Text("--semi-sync-acks=", acks), "--binlog-file-size=65536"};
@@ -119,10 +127,15 @@ class BinlogTest : public ::testing::Test {
       flags.push_back(Text("--compute-node=", node.name, "=", node.address));
       nodes_.push_back(std::move(node));
     }
-    for (BinlogNodeProcess& node : nodes_) {
-      node.flags = flags;
-      node.Start();
-    }
+    for (BinlogNodeProcess& node : nodes_) node.flags = flags;
+  }
+  void StartAll() {
+    for (BinlogNodeProcess& node : nodes_) node.Start();
+    // A folder that is new counts as one that does not answer until it has followed.
+    ASSERT_TRUE(Await([this] {
+      return std::all_of(nodes_.begin(), nodes_.end(),
+                         [](const BinlogNodeProcess& node) { return node.Status().is_whole(); });
+    }));
   }
   ~BinlogTest() override {
     for (BinlogNodeProcess& node : nodes_) node.Kill();
@@ -140,6 +153,20 @@ class BinlogTest : public ::testing::Test {
       if (node.process.pid != 0 && node.Status().role() == "binlog-source") return &node;
     }
     return nullptr;
+  }
+  // Promotes the first that may be, of all but those named: one of them holds all that was
+  // answered, and one that does not is refused. Null: none in time.
+  BinlogNodeProcess* PromoteAnyBut(const std::vector<const BinlogNodeProcess*>& others) {
+    BinlogNodeProcess* promoted = nullptr;
+    const bool is_source = Await([&] {
+      for (BinlogNodeProcess& node : nodes_) {
+        if (promoted != nullptr) break;
+        const bool is_other = std::find(others.begin(), others.end(), &node) != others.end();
+        if (!is_other && node.Promote().ok()) promoted = &node;
+      }
+      return promoted != nullptr && promoted->Status().role() == "binlog-source";
+    });
+    return is_source ? promoted : nullptr;
   }
   // All nodes hold and show what the source has.
   void AwaitEqual() {

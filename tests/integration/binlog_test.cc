@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <filesystem>
 
 #include "common/base/prng.h"
 #include "compute-node/binlog/engine/testing/random_statements.h"
@@ -99,17 +100,7 @@ TEST_F(BinlogTest, SemiSyncAnswersSurviveTheSource) {
     BinlogNodeProcess* old = Source();
     ASSERT_NE(old, nullptr);
     old->Kill();
-    // One of them holds all that was answered, and the other one is refused if it does not.
-    BinlogNodeProcess* promoted = nullptr;
-    ASSERT_TRUE(Await([&] {
-      for (BinlogNodeProcess& node : nodes_) {
-        if (&node == old || !node.Promote().ok()) continue;
-        promoted = &node;
-        return true;
-      }
-      return false;
-    }));
-    ASSERT_TRUE(Await([&] { return promoted->Status().role() == "binlog-source"; }));
+    ASSERT_NE(PromoteAnyBut({old}), nullptr);
     old->Start();  // finds that it was replaced, rewinds and follows
     ASSERT_TRUE(Await([&] {
       const v1::BinlogStatus status = old->Status();
@@ -131,16 +122,7 @@ TEST_F(BinlogTest, PromotionBesideALivingSourceLosesNoAnswer) {
     const BinlogNodeProcess* const old = Source();
     ASSERT_NE(old, nullptr);
     // The one that lacks something is refused, and those that pledged to it follow as before.
-    const BinlogNodeProcess* promoted = nullptr;
-    ASSERT_TRUE(Await([&] {
-      for (const BinlogNodeProcess& node : nodes_) {
-        if (&node == old || !node.Promote().ok()) continue;
-        promoted = &node;
-        return true;
-      }
-      return false;
-    }));
-    ASSERT_TRUE(Await([&] { return promoted->Status().role() == "binlog-source"; }));
+    ASSERT_NE(PromoteAnyBut({old}), nullptr);
     ASSERT_TRUE(Await([&] { return old->Status().role() == "binlog-replica"; }));
   }
   const int target = writer.count() + 10;
@@ -175,6 +157,54 @@ TEST_F(BinlogTest, ARefusedPromotionIsGivenUp) {
   Do(nodes_[0], "INSERT INTO log VALUES(1, 'after')");  // acknowledged by node 2 alone
   EXPECT_EQ(Source(), &nodes_[0]);
   nodes_[1].Start();
+  AwaitEqual();
+}
+
+// The candidate dies after others pledged to it, and before any node heard that it leads.
+TEST_F(BinlogTest, AnotherPromotionTakesOverWhereACandidateDied) {
+  Up(/*replicas=*/3, /*acks=*/2);
+  Do(nodes_[0], kSchema);
+  std::set<int64_t> answered;
+  {
+    Writer writer({nodes_[0].address});
+    ASSERT_TRUE(Await([&] { return writer.count() >= 20; }));
+    nodes_[0].Kill();
+    answered = writer.Answered();
+  }
+  nodes_[3].Pause();  // the candidate waits for its pledge
+  std::thread promotion([this] { nodes_[1].Promote(); });
+  EXPECT_TRUE(Await([&] { return nodes_[2].Status().awaited().candidate() == "node-1"; }));
+  nodes_[1].Kill();
+  promotion.join();
+  nodes_[3].Resume();
+  EXPECT_EQ(nodes_[2].Status().awaited().candidate(), "node-1") << "it waits, and says so";
+  EXPECT_EQ(Source(), nullptr);
+  const BinlogNodeProcess* const source = PromoteAnyBut({&nodes_[0], &nodes_[1]});
+  ASSERT_NE(source, nullptr);
+  EXPECT_GT(source->Status().tenure(), 2u);  // that which the dead candidate asked for
+  nodes_[0].Start();
+  nodes_[1].Start();  // whatever it had asked for, there is a later tenure
+  Do(*source, "INSERT INTO log VALUES(-1, 'goes on')");
+  ExpectHeld(answered);
+  AwaitEqual();
+}
+
+// Nobody knows what the lost folder had acknowledged.
+TEST_F(BinlogTest, AReplicaThatLostItsFolderIsNotPromotedBeforeItHasCaughtUp) {
+  Up(/*replicas=*/1, /*acks=*/1);
+  Do(nodes_[0], kSchema);
+  nodes_[1].Kill();
+  nodes_[0].Kill();
+  std::filesystem::remove_all(nodes_[1].folder);
+  nodes_[1].Start();
+  ASSERT_TRUE(Await([&] { return nodes_[1].Status().role() == "binlog-replica"; }));
+  const grpc::Status refused = nodes_[1].Promote();
+  EXPECT_EQ(refused.error_code(), grpc::StatusCode::FAILED_PRECONDITION) << refused.error_message();
+  EXPECT_NE(refused.error_message().find("folder is new"), std::string::npos)
+      << refused.error_message();
+  nodes_[0].Start();
+  ASSERT_TRUE(Await([&] { return nodes_[1].Status().is_whole(); }));
+  EXPECT_NE(PromoteAnyBut({&nodes_[0]}), nullptr);
   AwaitEqual();
 }
 

@@ -22,7 +22,8 @@ constexpr int kReadWaitMs = 5000;
 
 std::string StateText(const NodeState& state) {
   std::string text = Text("id: ", state.id, "\ntenure: ", state.tenure, "\nsource: ", state.source,
-                          "\nheld: ", state.held, "\nbegun: ", state.begun, "\n");
+                          "\nheld: ", state.held, "\nbegun: ", state.begun,
+                          "\nwhole: ", state.is_whole ? 1 : 0, "\n");
   if (state.pledges.highest > 0) text += Text("pledged: ", state.pledges.highest, "\n");
   for (const auto& [tenure, candidate] : state.pledges.binding) {
     text += Text("pledge: ", tenure, " ", candidate, "\n");
@@ -34,7 +35,7 @@ absl::StatusOr<NodeState> ParseState(const std::string& text) {
   std::istringstream lines(text);
   std::string key, rest;
   uint64_t value = 0;
-  NodeState state;
+  NodeState state{.is_whole = true};  // older folders tell neither this nor `held`
   std::optional<uint64_t> held;
   int known = 0;
   while (lines >> key >> value && std::getline(lines, rest)) {
@@ -51,13 +52,15 @@ absl::StatusOr<NodeState> ParseState(const std::string& text) {
       held = value;
     } else if (key == "begun:") {
       state.begun = TxnSeq(value);
+    } else if (key == "whole:") {
+      state.is_whole = value != 0;
     } else if (key == "pledged:") {
       state.pledges.highest = value;
     } else if (key == "pledge:" && rest.size() > 1) {
       state.pledges.binding[value] = rest.substr(1);
     }
   }
-  state.held = held.value_or(state.tenure);  // older folders do not tell
+  state.held = held.value_or(state.tenure);
   if (known == 3) return state;
   return absl::DataLossError("node.state does not say who this node is: seed it anew");
 }

@@ -42,7 +42,10 @@ struct NodeState {
   uint64_t held = 0;    // the highest whose beginning it holds
   SourceId source;      // of this node's own tenure; 0: it was never the source, or no longer is
   TxnSeq begun;         // where its own tenure began
-  Pledges pledges;      // to those that are being promoted
+  // Whether it has held all that a source had synced since the folder was made. Before that it may
+  // lack what an earlier copy of this node acknowledged.
+  bool is_whole = false;
+  Pledges pledges;  // to those that are being promoted
 };
 
 class LocalData {

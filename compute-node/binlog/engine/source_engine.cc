@@ -47,6 +47,7 @@ absl::StatusOr<std::unique_ptr<SourceEngine>> SourceEngine::Start(
       state->source = new_source;
       state->held = ++state->tenure;
       state->begun = data->store().history().last();
+      state->is_whole = true;
     }));
   }
   std::unique_ptr<SourceEngine> engine(

@@ -32,13 +32,14 @@ absl::Status CheckOneLine(const std::vector<Candidate>& candidates, const Candid
   return absl::OkStatus();
 }
 
-// Replicas that hold this transaction, and those that did not answer.
+// Replicas that hold this transaction, and those that nobody can tell it of.
 size_t PossibleHolders(const FailoverQuestion& question, std::optional<Gtid> gtid) {
   size_t holders = question.replicas > question.reachable.size()
                        ? question.replicas - question.reachable.size()
                        : 0;
   for (const Candidate& candidate : question.reachable) {
-    if (gtid.has_value() && candidate.received.Contains(*gtid)) ++holders;
+    const bool holds = gtid.has_value() && candidate.received.Contains(*gtid);
+    if (holds || !candidate.is_whole) ++holders;
   }
   return holders;
 }
@@ -56,6 +57,20 @@ bool MayLose(const FailoverQuestion& question, const Candidate& chosen) {
     if (PossibleHolders(question, Gtid{*source, missing}) >= question.acks) return true;
   }
   return false;
+}
+
+// What to do about a choice that may lose something.
+std::string Remedy(const FailoverQuestion& question, const FailoverChoice& choice,
+                   const Candidate& longest) {
+  if (!choice.must_rewind.empty() && longest.name != choice.name) {
+    return Text("promote ", longest.name, ", which holds more,");
+  }
+  for (const Candidate& candidate : question.reachable) {
+    if (candidate.is_whole) continue;
+    return Text("bring the source back until ", candidate.name,
+                ", whose folder is new, has caught up with it,");
+  }
+  return "bring a replica that does not answer back";
 }
 
 }  // namespace
@@ -86,12 +101,10 @@ absl::StatusOr<FailoverChoice> ChooseSource(const FailoverQuestion& question) {
                                               " got a newer source: promote that one"));
   }
   if (!choice.may_lose_acknowledged) return choice;
-  const std::string remedy = choice.must_rewind.empty()
-                                 ? std::string("bring a replica that does not answer back")
-                                 : Text("promote ", longest.name, ", which holds more,");
-  return absl::FailedPreconditionError(Text(chosen->name, " ends at transaction ", end,
-                                            "; later ones may have been acknowledged to clients: ",
-                                            remedy, " or accept the loss with --force"));
+  return absl::FailedPreconditionError(Text(
+      chosen->name, " ends at transaction ", end,
+      "; later ones may have been acknowledged to clients: ", Remedy(question, choice, longest),
+      " or accept the loss with --force"));
 }
 
 RewindPlan PlanRewind(const GtidSet& mine, const GtidSet& source) {

@@ -15,6 +15,9 @@ struct Candidate {
   GtidSet received;     // in its synced relay log
   uint64_t tenure = 0;  // the highest that it has followed: it holds a part of its source's history
   uint64_t held = 0;    // the highest whose beginning is in `received`; at most `tenure`
+  // False: its folder is new, and has not caught up with a source yet. What it lacks an earlier
+  // copy of the same node may have acknowledged: it counts as one that does not answer.
+  bool is_whole = true;
 };
 
 struct FailoverQuestion {
@@ -40,7 +43,8 @@ struct FailoverChoice {
 // A tenure begins with all that had been answered before. So what another one holds and the chosen
 // one lacks counts for nothing if that other one follows nobody as late as the tenure whose
 // beginning the chosen one holds: it was undone. Otherwise it may have been acknowledged if as many
-// replicas as `acks` may hold it: those that answered and do, and all that did not.
+// replicas as `acks` may hold it: those that answered and do, and all that did not, or
+// that are not whole.
 //
 // FAILED_PRECONDITION: one that the choice lacks may have been acknowledged, or it is of an older
 // tenure and holds what the others do not (is_forced overrides both). DATA_LOSS: histories of one

@@ -213,6 +213,26 @@ TEST(Failover, WhoDoesNotAnswerMayHoldMore) {
   EXPECT_OK(ChooseSource(question).status());
 }
 
+// Its folder was lost or seeded anew, and what it has so far is not all that it had acknowledged.
+TEST(Failover, AFolderThatHasNotCaughtUpCountsAsOneThatDoesNotAnswer) {
+  FailoverQuestion question{
+      .reachable = {{.name = "new", .is_whole = false}}, .replicas = 1, .acks = 1};
+  EXPECT_THAT(ChooseSource(question), StatusIs(absl::StatusCode::kFailedPrecondition));
+  // Of two acknowledgements of what "all" holds one may have been the lost copy's.
+  question = {.reachable = {{"new", History(1), 1, 1, false},
+                            {"few", History(3), 1, 1},
+                            {"all", History(5), 1, 1}},
+              .replicas = 3,
+              .acks = 2,
+              .wanted = "few"};
+  EXPECT_THAT(ChooseSource(question), StatusIs(absl::StatusCode::kFailedPrecondition));
+  question.wanted = "all";
+  EXPECT_OK(ChooseSource(question).status());
+  question.wanted = "few";
+  question.reachable[0].is_whole = true;
+  EXPECT_OK(ChooseSource(question).status());
+}
+
 TEST(Failover, WhatAnOldSourceHoldsBesideCountsForNothing) {
   GtidSet newer = History(3);
   newer.Add(kB, {TxnSeq(4), TxnSeq(6)});
@@ -276,6 +296,8 @@ TEST(Pledge, BindsUntilItsOwnCandidateGivesUp) {
   EXPECT_TRUE(MayFollow(pledges, 2, "a"));
   EXPECT_FALSE(MayFollow(pledges, 2, "b"));  // drew the same number
   EXPECT_TRUE(MayFollow(pledges, 3, "b"));
+  EXPECT_EQ(Awaited(pledges, 1), (Pledge{2, "a"}));
+  EXPECT_EQ(Awaited(pledges, 2), std::nullopt);  // it came about, and is followed
   EXPECT_OK(CheckPledge(pledges, 1, {2, "a"}));  // asked again
   EXPECT_THAT(CheckPledge(pledges, 1, {2, "b"}), StatusIs(absl::StatusCode::kFailedPrecondition));
   EXPECT_THAT(CheckPledge(pledges, 3, {3, "b"}), StatusIs(absl::StatusCode::kFailedPrecondition));

@@ -33,6 +33,11 @@ bool MayFollow(const Pledges& held, uint64_t tenure, std::string_view source) {
   return tenure > pledged || (tenure == pledged && source == candidate);
 }
 
+std::optional<Pledge> Awaited(const Pledges& held, uint64_t tenure) {
+  if (held.binding.empty() || held.binding.rbegin()->first <= tenure) return std::nullopt;
+  return Pledge{held.binding.rbegin()->first, held.binding.rbegin()->second};
+}
+
 void Followed(uint64_t tenure, Pledges* held) {
   held->binding.erase(held->binding.begin(), held->binding.lower_bound(tenure));
 }

@@ -19,6 +19,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -46,6 +47,8 @@ void Give(const Pledge& pledge, Pledges* held);
 
 // Whether it may follow, and acknowledge to, the source of this name and tenure.
 bool MayFollow(const Pledges& held, uint64_t tenure, std::string_view source);
+// The promotion that a node waits for, which has followed `tenure`: the last of those that bind.
+std::optional<Pledge> Awaited(const Pledges& held, uint64_t tenure);
 // It follows a source of this tenure, durably: what was pledged below binds no more than that does.
 void Followed(uint64_t tenure, Pledges* held);
 
