@@ -188,7 +188,9 @@ void Growth::Advance(const RecoveredVolume& volume) {
   for (size_t i = 0; i < memberships_.size(); ++i) {
     const PgId pg(first_new_.value() + static_cast<uint32_t>(i));
     for (quorum::Slot slot : memberships_[i].ActiveSlots()) {
-      if (!done.members.contains({pg, slot})) Missing({pg, slot});
+      // Of a node that was not heard yet, nobody knows which directory it had meanwhile.
+      const MemberAddress member{pg, slot};
+      if (!done.members.contains(member) && pinned_.contains(member)) Missing(member);
     }
   }
   phase_ = Phase::kIdle;

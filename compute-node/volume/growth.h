@@ -18,7 +18,8 @@
 //
 // A segment is made in one data directory of its node and never in a later one: what it promised or
 // acknowledged there may be known to other writers, and would be forgotten. The directory is the
-// first that is known of the node from the step on; where it was lost, the member is.
+// first that is known of the node during the step; where it was lost, the member is. On a node that
+// was first heard after the step it is made where that shows other segments of the volume.
 //
 // The volume itself (descriptor, memberships, claim) is the Writer's and is passed in. Owns no
 // clock; equal inputs give equal outputs.

@@ -303,6 +303,44 @@ TEST_F(GrowthStory, ASegmentIsMadeInOneDirectoryAndInNoLaterOne) {
   EXPECT_EQ(rig_.writer.Progress().missing_members, 0u) << "it is lost, and to be replaced";
 }
 
+// Simulator, seed 1204712: a node that had not been heard lost its disk, and what an earlier growth
+// had left there, before it was. Its next directory shows nothing, so nothing is made in it.
+TEST_F(GrowthStory, ANodeThatIsFirstHeardAfterwardsMustShowThatItIsWell) {
+  Growth growth({});
+  RecoveredVolume volume = OpenVolume();
+  DirectoryIds directories;
+  for (const auto& member : volume.memberships[0].members)
+    directories[member.node] = DirectoryId(8);
+  directories.erase("az3-b");
+  growth.Want(PageNo(20), volume.descriptor.geometry);
+  std::optional<Growth::Done> done;
+  for (int round = 0; round < 3; ++round) {
+    growth.Pursue(volume, directories, Instant::FromNanos(round));
+    Growth::Duties duties = growth.TakeDuties();
+    for (const auto& create : duties.creates) {
+      growth.SegmentCreated(create.member, Made(create), volume);
+    }
+    for (const auto& raise : duties.raises) {
+      protocol::SegmentStatus status = Ready(raise.member, 0);
+      status.descriptor = *raise.request.descriptor;
+      growth.EpochRaised(raise.member, status, volume);
+    }
+  }
+  done = growth.TakeDone();
+  ASSERT_TRUE(done.has_value());
+  volume.descriptor = done->descriptor;
+  volume.memberships.push_back(done->memberships[0]);
+  directories["az3-b"] = DirectoryId(9);
+  growth.Pursue(volume, directories, Instant::FromNanos(60'000'000'000));
+  EXPECT_THAT(growth.TakeDuties().creates, IsEmpty());
+  growth.Missing(At(2, 5));  // as Writer::SegmentMissing says it of a node that is well
+  growth.Pursue(volume, directories, Instant::FromNanos(60'000'000'001));
+  const Growth::Duties duties = growth.TakeDuties();
+  ASSERT_THAT(duties.creates, SizeIs(1));
+  EXPECT_EQ(duties.creates[0].member, At(2, 5));
+  EXPECT_EQ(duties.creates[0].request.directory, DirectoryId(9));
+}
+
 TEST(Growth, NothingIsMadeOnANodeThatWasNotHeard) {
   Writer writer(OpenVolume(), {});
   EXPECT_THAT(writer.CheckAppend(10, {PageNo(20)}), StatusIs(absl::StatusCode::kResourceExhausted));
