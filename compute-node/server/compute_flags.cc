@@ -47,7 +47,10 @@ void AddWriterFlags(CLI::App* app, ComputeFlags* flags) {
   rpc::AddByteSize(app, "--max-retained-redo", &writer.max_retained_bytes,
                    "Keeps so much redo for members that are behind.");
   app->add_option("--max-batches-in-flight", writer.max_batches_in_flight,
-                  "Seals a batch early while fewer than so many await their quorum.");
+                  "Seals a batch early while fewer than so many await their quorum.")
+      ->check(CLI::PositiveNumber);
+  rpc::AddByteSize(app, "--min-overlap", &writer.min_overlap_bytes,
+                   "Lets a batch join others that await their quorum once it holds so much.");
   rpc::AddByteSize(app, "--max-batch", &writer.max_batch_bytes, "Seals a batch at this size.");
   rpc::AddByteSize(app, "--max-mtr", &writer.max_mtr_bytes,
                    "Refuses mini-transactions with more redo.");

@@ -72,7 +72,13 @@ void LogBuffer::AddRecord(Group* group, PgId pg, const log::RecordHeader& header
 
 bool LogBuffer::MaySeal(PgId pg) const {
   const Group& group = groups_[pg.value()];
-  return !group.open.empty() &&
+  if (group.open.empty()) return false;
+  if (group.in_flight.empty()) return true;
+  // A batch costs its six copies and their syncs whatever is in it: what would leave a small one
+  // does better to wait for those whose clients are about to come back.
+  const bool is_worth_it =
+      group.open.size() > 1 || group.open.front().body_bytes() >= options_.min_overlap_bytes;
+  return is_worth_it &&
          group.in_flight.size() < static_cast<size_t>(options_.max_batches_in_flight);
 }
 

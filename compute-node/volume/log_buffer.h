@@ -1,10 +1,10 @@
 // LogBuffer: turns mini-transactions into batches, one open batch per protection group. Core.
 //
 // It gives each record its three back links, encodes it once into its group's batch, and says when
-// a batch may be sealed: at once while fewer than `max_batches_in_flight` sealed batches of the
-// group await their write quorum, otherwise it fills up while it waits (boxcarring without a
-// timer). Batches of a group are sealed in LSN order. A mini-transaction may span groups and
-// batches; only its last record is a consistency point (CPL).
+// a batch may be sealed: at once while no other of its group awaits its write quorum, otherwise it
+// fills up while it waits (boxcarring without a timer) and joins those in flight early only when it
+// has become large. Batches of a group are sealed in LSN order. A mini-transaction may span groups
+// and batches; only its last record is a consistency point (CPL).
 #pragma once
 
 #include <cstdint>
@@ -32,6 +32,8 @@ class LogBuffer {
  public:
   struct Options {
     int max_batches_in_flight = 2;
+    // What a batch has to hold to be sealed while others of its group are in flight.
+    uint64_t min_overlap_bytes = 8 * 1024;
     uint64_t max_batch_bytes = 256 * 1024;
   };
   // `last_lsn`: the volume's last record; `pg_tails`: each protection group's.
@@ -44,7 +46,7 @@ class LogBuffer {
   // Records of one mini-transaction; the i-th gets first_lsn + i. Returns its runs in LSN order.
   PgRuns Append(const std::vector<page::PageChange>& changes, Lsn first_lsn);
 
-  // Whether the group has records to send and room in flight.
+  // Whether the group has records to send, and they are not to wait for what is in flight.
   bool MaySeal(PgId pg) const;
   // Seals the group's oldest batch. `header`: all but what describes the records.
   log::EncodedBatch Seal(PgId pg, const log::BatchHeader& header);

@@ -77,8 +77,38 @@ TEST(LogBuffer, ABatchFillsWhileOthersAreInFlight) {
   EXPECT_TRUE(buffer.IsIdle(PgId(0)));
 }
 
+TEST(LogBuffer, ALargeBatchDoesNotWaitForThoseInFlight) {
+  LogBuffer buffer = Buffer({.max_batches_in_flight = 2, .min_overlap_bytes = 200});
+  buffer.Append({Change(1)}, Lsn(51));
+  EXPECT_EQ(buffer.Seal(PgId(0), {}).last_lsn, Lsn(51));
+  buffer.Append({Change(2)}, Lsn(52));
+  EXPECT_FALSE(buffer.MaySeal(PgId(0)));
+  buffer.Append({Change(3, 0, 200)}, Lsn(53));
+  ASSERT_TRUE(buffer.MaySeal(PgId(0)));
+  EXPECT_EQ(buffer.Seal(PgId(0), {}).last_lsn, Lsn(53));
+  // Two are in flight: the next waits however large it is, and when one of them is left too, unless
+  // it is large.
+  buffer.Append({Change(4, 0, 200)}, Lsn(54));
+  EXPECT_FALSE(buffer.MaySeal(PgId(0)));
+  buffer.QuorumReached(PgId(0), Lsn(51));
+  EXPECT_TRUE(buffer.MaySeal(PgId(0)));
+}
+
+TEST(LogBuffer, AFullBatchDoesNotWaitEither) {
+  LogBuffer buffer =
+      Buffer({.max_batches_in_flight = 2, .min_overlap_bytes = 10'000, .max_batch_bytes = 300});
+  buffer.Append({Change(1)}, Lsn(51));
+  buffer.Seal(PgId(0), {});
+  buffer.Append({Change(2, 0, 150)}, Lsn(52));
+  EXPECT_FALSE(buffer.MaySeal(PgId(0)));
+  buffer.Append({Change(3, 0, 150)}, Lsn(53));
+  ASSERT_TRUE(buffer.MaySeal(PgId(0)));
+  EXPECT_EQ(buffer.Seal(PgId(0), {}).last_lsn, Lsn(52));
+}
+
 TEST(LogBuffer, ALongMtrBecomesSeveralBatchesWithOneCpl) {
-  LogBuffer buffer = Buffer({.max_batches_in_flight = 100, .max_batch_bytes = 500});
+  LogBuffer buffer =
+      Buffer({.max_batches_in_flight = 100, .min_overlap_bytes = 0, .max_batch_bytes = 500});
   std::vector<page::PageChange> changes;
   for (uint64_t page = 0; page < 10; ++page) changes.push_back(Change(page, 0, 200));
   buffer.Append(changes, Lsn(51));

@@ -26,17 +26,20 @@ using testing::SimCluster;
 
 ClaimantOptions RandomOptions(Prng* rng) {
   const uint64_t lal = rng->OneIn(2) ? rng->Between(8, 60) : 10'000;
-  return {.lal = lal,
-          .writer = {.max_unacked_bytes = 1ull << rng->Between(10, 20),
-                     .max_retained_bytes = 1ull << rng->Between(11, 22),
-                     .max_member_unacked_bytes = 1ull << rng->Between(8, 20),
-                     .max_batches_in_flight = static_cast<int>(rng->Between(1, 3)),
-                     .max_batch_bytes = rng->Between(1, 2000),
-                     .heartbeat_interval = absl::Milliseconds(20),
-                     .retry_interval = absl::Milliseconds(30),
-                     .growth = {.max_volume_bytes = 512 * kPagesPerPg * rng->Between(1, 12),
-                                .max_groups_per_step = static_cast<uint32_t>(rng->Between(1, 3)),
-                                .retry_interval = absl::Milliseconds(30)}}};
+  ClaimantOptions options{
+      .lal = lal,
+      .writer = {.max_unacked_bytes = 1ull << rng->Between(10, 20),
+                 .max_retained_bytes = 1ull << rng->Between(11, 22),
+                 .max_member_unacked_bytes = 1ull << rng->Between(8, 20),
+                 .max_batches_in_flight = static_cast<int>(rng->Between(1, 3)),
+                 .max_batch_bytes = rng->Between(1, 2000),
+                 .heartbeat_interval = absl::Milliseconds(20),
+                 .retry_interval = absl::Milliseconds(30),
+                 .growth = {.max_volume_bytes = 512 * kPagesPerPg * rng->Between(1, 12),
+                            .max_groups_per_step = static_cast<uint32_t>(rng->Between(1, 3)),
+                            .retry_interval = absl::Milliseconds(30)}}};
+  options.writer.min_overlap_bytes = options.writer.max_batch_bytes / 4;
+  return options;
 }
 
 class Day {

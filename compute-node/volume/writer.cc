@@ -30,6 +30,7 @@ Writer::Writer(RecoveredVolume volume, WriterOptions options)
       lsns_(volume_.next_lsn, volume_.lal),
       buffer_(volume_.descriptor, volume_.epoch, volume_.vdl, volume_.pg_tails,
               {.max_batches_in_flight = options.max_batches_in_flight,
+               .min_overlap_bytes = options.min_overlap_bytes,
                .max_batch_bytes = options.max_batch_bytes}),
       shipper_({.max_retained_bytes = options.max_retained_bytes,
                 .max_member_unacked_bytes = options.max_member_unacked_bytes}),
@@ -83,9 +84,11 @@ Writer::Appended Writer::Append(const std::vector<page::PageChange>& changes) {
   const PgRuns runs = buffer_.Append(changes, first);
   head_ = first + (changes.size() - 1);
   durability_.Append(runs);
-  // A group may have several runs: its last is what counts, and sealing looks at whole groups.
-  for (const PgRun& run : runs) head_tails_.Advance(run.pg, run.last);
-  for (const PgRun& run : runs) SealReady(run.pg);
+  // A group may have several runs: its last is what counts.
+  for (const PgRun& run : runs) {
+    head_tails_.Advance(run.pg, run.last);
+    if (appended_.empty() || appended_.back() != run.pg) appended_.push_back(run.pg);
+  }
   const PageNo last = std::ranges::max_element(changes, {}, &page::PageChange::page)->page;
   if (growth_.Written(last, geometry())) PursueGrowth();
   ++counters_.mtrs;
@@ -280,7 +283,15 @@ void Writer::SendHeartbeats() {
   }
 }
 
+void Writer::SealAppended() {
+  for (const PgId pg : appended_) {
+    if (!is_fenced_) SealReady(pg);
+  }
+  appended_.clear();
+}
+
 WriterOutput Writer::TakeOutput() {
+  SealAppended();
   TakeProbes();
   std::vector<BatchSend> sends = shipper_.TakeSends();
   counters_.sends += sends.size();

@@ -59,8 +59,10 @@ struct WriterOptions {
   // Sent to one member and not yet acknowledged; a slow member's further batches wait in the
   // writer.
   uint64_t max_member_unacked_bytes = 16ull << 20;
-  // A batch is sealed when fewer than this many await their quorum, or when it is full.
+  // A batch is sealed at once when none of its group awaits its quorum, and while fewer than this
+  // many do, when it holds so many bytes (log_buffer.h).
   int max_batches_in_flight = 2;
+  uint64_t min_overlap_bytes = 8 * 1024;
   uint64_t max_batch_bytes = 256 * 1024;
   // Largest mini-transaction, in bytes of redo.
   uint64_t max_mtr_bytes = 256ull << 20;
@@ -169,7 +171,8 @@ class Writer {
     Lsn commit_lsn;  // the i-th change got LSN first_lsn + i; the last is the CPL
   };
   // One mini-transaction, at most one change a page, in the order given; never empty. The caller
-  // has passed CheckAppend in the same step.
+  // has passed CheckAppend in the same step. Batches are sealed by TakeOutput: mini-transactions
+  // that are appended before one call of it share them.
   Appended Append(const std::vector<page::PageChange>& changes);
 
   // --- waiting for durability
@@ -269,6 +272,7 @@ class Writer {
 
   log::BatchHeader HeaderOf(PgId pg) const;
   void SealReady(PgId pg);
+  void SealAppended();
   void Obey(MemberAddress member, MemberSessions::Verdict verdict,
             const protocol::SegmentStatus* status);
   void Stream(MemberAddress member, Lsn scl);
@@ -329,6 +333,7 @@ class Writer {
   Lsn head_;
   std::vector<LastSent> last_sent_;  // by PG
   std::vector<PgRun> passed_;        // scratch, kept for its memory
+  std::vector<PgId> appended_;       // groups with new records since the last TakeOutput
   WriterCounters counters_;
   WriterOutput output_;
 };

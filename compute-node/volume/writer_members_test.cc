@@ -91,7 +91,7 @@ TEST(WriterMembers, AMemberThatForgotTheEpochIsToldAgain) {
 }
 
 TEST(WriterMembers, AfterAReconnectionTheRestIsSentInOrder) {
-  WriterRig rig({.max_batches_in_flight = 10});
+  WriterRig rig({.max_batches_in_flight = 10, .min_overlap_bytes = 0});
   rig.AllUp();
   for (uint64_t i = 0; i < 4; ++i) rig.Append({i});
   rig.SentTo(kMember);
@@ -117,7 +117,8 @@ TEST(WriterMembers, AStatusAloneCanCompleteAQuorum) {
 }
 
 TEST(WriterMembers, AFullDiskIsTriedAgainWithOneBatch) {
-  WriterRig rig({.max_batches_in_flight = 10, .retry_interval = absl::Seconds(1)});
+  WriterRig rig(
+      {.max_batches_in_flight = 10, .min_overlap_bytes = 0, .retry_interval = absl::Seconds(1)});
   rig.AllUp();
   rig.Tick(0);
   for (uint64_t i = 0; i < 3; ++i) rig.Append({i});
@@ -135,7 +136,8 @@ TEST(WriterMembers, AFullDiskIsTriedAgainWithOneBatch) {
 }
 
 TEST(WriterMembers, ABatchDamagedOnTheWayIsSentAgain) {
-  WriterRig rig({.max_batches_in_flight = 10, .retry_interval = absl::Seconds(1)});
+  WriterRig rig(
+      {.max_batches_in_flight = 10, .min_overlap_bytes = 0, .retry_interval = absl::Seconds(1)});
   rig.AllUp();
   rig.Tick(0);
   rig.Append({1});
@@ -199,7 +201,7 @@ TEST(WriterMembers, ASegmentThatIsGoneIsNotCounted) {
 }
 
 TEST(WriterMembers, OneThatHoldsLessThanItAcknowledgedCountsAgainWhenItHasCaughtUp) {
-  WriterRig rig({.max_batches_in_flight = 10});
+  WriterRig rig({.max_batches_in_flight = 10, .min_overlap_bytes = 0});
   rig.AllUp();
   rig.Append({1});
   rig.Append({2});

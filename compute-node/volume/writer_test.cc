@@ -72,8 +72,31 @@ TEST(Writer, BatchesCarryTheWatermarksOfWhenTheyWereSealed) {
   EXPECT_EQ(header.pgmrpl, Lsn(40));
 }
 
-TEST(Writer, BatchesFillWhileTwoAreInFlight) {
+TEST(Writer, SmallBatchesFillWhileOneIsInFlight) {
   WriterRig rig;
+  rig.AllUp();
+  for (uint64_t i = 0; i < 5; ++i) rig.Append({i});
+  EXPECT_THAT(rig.SentTo(At(0, 0)), ElementsAre(101));
+  rig.AckBy(0, {0, 1, 2}, 101);
+  EXPECT_THAT(rig.SentTo(At(0, 0)), ElementsAre());
+  rig.Ack(At(0, 3), 101);
+  EXPECT_THAT(rig.SentTo(At(0, 0)), ElementsAre(105)) << "four commits in one batch";
+  EXPECT_EQ(rig.writer.counters().batches, 2u);
+}
+
+TEST(Writer, WhatIsAppendedInOneStepSharesABatch) {
+  WriterRig rig;
+  rig.AllUp();
+  for (uint64_t i = 0; i < 3; ++i) {
+    rig.writer.Append({{.page = PageNo(i), .payload = std::string(10, 'x')}});
+  }
+  rig.Take();
+  EXPECT_THAT(rig.SentTo(At(0, 0)), ElementsAre(103));
+  EXPECT_EQ(rig.writer.counters().batches, 1u);
+}
+
+TEST(Writer, BatchesFillWhileTwoAreInFlight) {
+  WriterRig rig({.min_overlap_bytes = 0});
   rig.AllUp();
   for (uint64_t i = 0; i < 5; ++i) rig.Append({i});
   EXPECT_THAT(rig.SentTo(At(0, 0)), ElementsAre(101, 102));

@@ -28,13 +28,16 @@ absl::Duration Mean(Prng* rng, uint64_t off_one_in, uint64_t low_ms, int doublin
 }
 
 compute::WriterOptions DrawWriter(Prng* rng) {
-  return {.max_unacked_bytes = 1ull << rng->Between(11, 20),
-          .max_retained_bytes = 1ull << rng->Between(11, 20),
-          .max_member_unacked_bytes = 1ull << rng->Between(8, 18),
-          .max_batches_in_flight = static_cast<int>(rng->Between(1, 3)),
-          .max_batch_bytes = rng->Between(1, 2000),
-          .heartbeat_interval = SpreadMs(rng, 5, 4),
-          .retry_interval = SpreadMs(rng, 10, 4)};
+  compute::WriterOptions options{.max_unacked_bytes = 1ull << rng->Between(11, 20),
+                                 .max_retained_bytes = 1ull << rng->Between(11, 20),
+                                 .max_member_unacked_bytes = 1ull << rng->Between(8, 18),
+                                 .max_batches_in_flight = static_cast<int>(rng->Between(1, 3)),
+                                 .max_batch_bytes = rng->Between(1, 2000),
+                                 .heartbeat_interval = SpreadMs(rng, 5, 4),
+                                 .retry_interval = SpreadMs(rng, 10, 4)};
+  // No draw of its own: older seeds keep their meaning.
+  options.min_overlap_bytes = options.max_batch_bytes / 4;
+  return options;
 }
 
 void DrawNetwork(Prng* rng, Plan* plan) {
