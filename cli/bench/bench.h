@@ -23,7 +23,7 @@ std::vector<std::string> WorkloadNames();
 struct BenchOptions {
   std::string endpoint;
   int clients = 16;
-  int streams = 0;  // 0: one a client, at most 64 (log only: a SQL session is a stream)
+  int streams = 0;  // log only: a SQL session is a stream; 0: one that all clients share
   double seconds = 10;
   double warmup_seconds = 2;
   uint32_t value_bytes = 0;               // of each edit or row

@@ -1,4 +1,5 @@
 // LoadGenerator: keeps N clients busy over bidirectional streams, each with one request under way.
+// Where the protocol lets them, the requests that wait on a stream share a message.
 //
 // One thread and one completion queue drive them all: on a machine that the servers share, a client
 // that switches threads would measure itself. A client's time runs from when it wants to send until
@@ -42,9 +43,12 @@ class LoadGenerator {
   using Stream = grpc::ClientAsyncReaderWriter<Request, Response>;
   struct Hooks {
     std::function<std::unique_ptr<Stream>(grpc::ClientContext*, grpc::CompletionQueue*)> prepare;
-    std::function<void(Request*)> fill;                    // all but the id
-    std::function<bool(const Response&)> is_complete;      // the last response to its request
-    std::function<std::string(const Response&)> error_of;  // empty: none
+    // Adds the request of an id to a message; where that holds one only, writes it over the last.
+    std::function<void(uint64_t id, Request*)> add;
+    size_t max_requests = 1;  // of a message
+    // Says of every request that the message completes how it went; an empty error: well.
+    using Answered = std::function<void(uint64_t id, const std::string& error)>;
+    std::function<void(const Response&, const Answered&)> read;
   };
 
   // Clients are spread evenly over `streams`. `rate`: requests a second of them all; 0: unbounded.
@@ -131,6 +135,7 @@ class LoadGenerator {
         ++finished_;
       } else if (event.event == Event::kDue) {
         WantNow(event.lane, event.client, Clock::now());  // an alarm's own lateness is not counted
+        WriteNext(event.lane);
       } else if (!ok) {
         Finish(event.lane);
       } else {
@@ -142,6 +147,7 @@ class LoadGenerator {
   void Handle(Lane* lane, Event event) {
     if (event == Event::kStarted) {
       for (size_t client = 0; client < lane->clients.size(); ++client) Want(lane, client);
+      WriteNext(lane);
       lane->stream->Read(&lane->response, &lane->on_read);
     } else if (event == Event::kWritten) {
       lane->is_writing = false;
@@ -167,26 +173,29 @@ class LoadGenerator {
     ++under_way_;
     lane->clients[client].start = since;
     lane->waiting.push_back(client);
-    WriteNext(lane);
   }
 
   void WriteNext(Lane* lane) {
     if (lane->is_writing || lane->waiting.empty()) return;
     lane->is_writing = true;
-    hooks_.fill(&lane->request);
-    lane->request.set_id(lane->waiting.front() + 1);
-    lane->waiting.pop_front();
+    if (hooks_.max_requests > 1) lane->request.Clear();
+    for (size_t i = 0; i < hooks_.max_requests && !lane->waiting.empty(); ++i) {
+      hooks_.add(lane->waiting.front() + 1, &lane->request);
+      lane->waiting.pop_front();
+    }
     lane->stream->Write(lane->request, &lane->on_write);
   }
 
   void Answered(Lane* lane) {
-    const Response& response = lane->response;
-    if (!hooks_.is_complete(response)) return;
-    const size_t client = static_cast<size_t>(response.id()) - 1;
-    if (client >= lane->clients.size()) return;
+    hooks_.read(lane->response, [this, lane](uint64_t id, const std::string& error) {
+      if (id >= 1 && id <= lane->clients.size()) Answered(lane, static_cast<size_t>(id - 1), error);
+    });
+    WriteNext(lane);
+  }
+
+  void Answered(Lane* lane, size_t client, const std::string& error) {
     --under_way_;
     ++answered_;
-    const std::string error = hooks_.error_of(response);
     if (!error.empty()) {
       ++result_.errors;
       if (result_.first_error.empty()) result_.first_error = error;

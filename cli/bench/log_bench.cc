@@ -14,8 +14,11 @@
 namespace sextant::cli {
 namespace {
 
-using Generator = LoadGenerator<v1::AppendMtrRequest, v1::AppendMtrResponse>;
+using Generator = LoadGenerator<v1::AppendMtrBatch, v1::AppendMtrAnswers>;
 using Stub = v1::VolumeService::Stub;
+
+// Of edits in one message, about.
+constexpr size_t kMessageBytes = 256 << 10;
 
 void SetDeadline(grpc::ClientContext* context) {
   context->set_deadline(absl::ToChronoTime(absl::Now() + absl::Seconds(10)));
@@ -72,7 +75,7 @@ absl::StatusOr<BenchReport> RunLogBench(const BenchOptions& options,
   BenchReport report;
   report.name = "log";
   report.options = options;
-  const int streams = options.streams > 0 ? options.streams : 64;
+  const int streams = options.streams > 0 ? options.streams : 1;
   report.options.streams = std::min(streams, options.clients);
   Stub stub(rpc::MakeChannel(options.endpoint));
   ASSIGN_OR_RETURN(const PageSpan span, ChoosePages(&stub, options));
@@ -82,25 +85,27 @@ absl::StatusOr<BenchReport> RunLogBench(const BenchOptions& options,
   hooks.prepare = [&stub](grpc::ClientContext* context, grpc::CompletionQueue* queue) {
     return stub.PrepareAsyncAppendStream(context, queue);
   };
-  hooks.fill = [&](v1::AppendMtrRequest* request) {
+  hooks.max_requests = 1 + kMessageBytes / (options.value_bytes + 1);
+  hooks.add = [&](uint64_t id, v1::AppendMtrBatch* batch) {
     for (size_t i = 0; i + 8 <= value.size(); i += 8) {
       const uint64_t random = prng.Next();
       std::copy_n(reinterpret_cast<const char*>(&random), 8, value.begin() + static_cast<long>(i));
     }
-    v1::PageEdit* edit =
-        request->edits_size() == 0 ? request->add_edits() : request->mutable_edits(0);
+    v1::AppendMtrRequest* request = batch->add_mtrs();
+    request->set_id(id);
+    request->set_timeout_ms(options.timeout_ms);
+    v1::PageEdit* edit = request->add_edits();
     edit->set_page(span.first + prng.Below(span.count));
-    v1::PageRanges* ranges = edit->mutable_ranges();
-    v1::PageRange* range =
-        ranges->ranges_size() == 0 ? ranges->add_ranges() : ranges->mutable_ranges(0);
+    v1::PageRange* range = edit->mutable_ranges()->add_ranges();
     range->set_offset(static_cast<uint32_t>(prng.Below(span.page_bytes - options.value_bytes + 1)));
     range->set_bytes(value);
-    request->set_timeout_ms(options.timeout_ms);
   };
-  hooks.is_complete = [](const v1::AppendMtrResponse&) { return true; };
-  hooks.error_of = [](const v1::AppendMtrResponse& response) {
-    return response.code() == 0 ? std::string()
-                                : Text(response.message(), " (code ", response.code(), ")");
+  hooks.read = [](const v1::AppendMtrAnswers& message, const Generator::Hooks::Answered& answered) {
+    for (const v1::AppendMtrResponse& response : message.answers()) {
+      answered(response.id(), response.code() == 0
+                                  ? std::string()
+                                  : Text(response.message(), " (code ", response.code(), ")"));
+    }
   };
   Generator generator(std::move(hooks), options.clients, report.options.streams, options.rate);
   RETURN_IF_ERROR(Measure(&generator, progress, &report));

@@ -43,9 +43,13 @@ absl::StatusOr<BenchReport> RunSqlBench(const BenchOptions& options,
   hooks.prepare = [&stub](grpc::ClientContext* context, grpc::CompletionQueue* queue) {
     return stub.PrepareAsyncSession(context, queue);
   };
-  hooks.fill = [&requests](v1::SqlRequest* request) { requests.Fill(request); };
-  hooks.is_complete = [](const v1::SqlResponse& response) { return response.is_last(); };
-  hooks.error_of = ErrorOf;
+  hooks.add = [&requests](uint64_t id, v1::SqlRequest* request) {
+    requests.Fill(request);
+    request->set_id(id);
+  };
+  hooks.read = [](const v1::SqlResponse& response, const Generator::Hooks::Answered& answered) {
+    if (response.is_last()) answered(response.id(), ErrorOf(response));
+  };
   absl::Status status;
   {
     Generator generator(std::move(hooks), options.clients, options.clients, options.rate);

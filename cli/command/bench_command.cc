@@ -59,7 +59,7 @@ void AddBench(CLI::App* noun, Cli* cli, const char* name, const char* help, RunB
                    "Draws pages, keys and values from this seed [a new one].");
   if (std::string(name) == "log") {
     verb->add_option("--streams", flags->streams,
-                     "Uses so many streams [one a client, at most 64].");
+                     "Spreads the clients over so many streams [one for all].");
     verb->add_option("--pages", flags->pages, "Edits the volume's last so many pages.")
         ->check(CLI::PositiveNumber)
         ->capture_default_str();

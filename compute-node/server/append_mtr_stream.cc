@@ -1,20 +1,25 @@
 // See append_mtr_stream.h.
 #include "compute-node/server/append_mtr_stream.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "common/rpc/status.h"
 #include "compute-node/server/volume_wire.h"
 
 namespace sextant::server {
+namespace {
+
+// Of one message: what is ready beyond that follows in the next.
+constexpr int kMaxAnswersPerMessage = 4096;
+
+}  // namespace
 
 AppendMtrStream* AppendMtrStream::Start(grpc::CallbackServerContext* context, VolumeUse use) {
   std::shared_ptr<AppendMtrStream> stream(new AppendMtrStream(context, std::move(use)));
   stream->self_ = stream;
-  // By itself: metadata that travels with a first write is held back with it when that has a buffer
-  // hint, and the write is then never reported as done.
   stream->StartSendInitialMetadata();
-  stream->StartRead(&stream->request_);
+  stream->StartRead(&stream->requests_);
   stream->use_->calls.Add(stream.get());
   return stream.get();
 }
@@ -26,44 +31,92 @@ void AppendMtrStream::End(const absl::Status& why) {
 }
 
 void AppendMtrStream::OnReadDone(bool ok) {
-  Answer* answer = nullptr;
   {
     std::lock_guard lock(mutex_);
     is_reading_ = false;
     if (!ok) is_read_out_ = true;
     if (!ok || !why_ending_.ok()) return WriteNextLocked();
     is_appending_ = true;
-    answer = &answers_.emplace_back();
-    answer->response.set_id(request_.id());
+    next_ = 0;
   }
-  const absl::Duration timeout = TimeoutOf(request_, use_->options.commit_timeout);
-  use_->appender->Append(EditsOf(request_), timeout,
-                         [self = self_, answer, timeout](const absl::StatusOr<Lsn>& lsn) {
-                           self->Appended(answer, timeout, lsn);
-                         });
+  AppendRequests();
 }
 
-void AppendMtrStream::Appended(Answer* answer, absl::Duration timeout,
-                               const absl::StatusOr<Lsn>& lsn) {
+void AppendMtrStream::AppendRequests() {
+  // The stream may end, and gRPC let go of it, as soon as it appends no more.
+  const std::shared_ptr<AppendMtrStream> self = self_;
+  while (next_ < requests_.mtrs_size()) {
+    if (!AppendNext()) return;
+  }
+  Await(TakeRun());
+  std::lock_guard lock(mutex_);
+  is_appending_ = false;
+  WriteNextLocked();  // refusals, and the end if it was waited for
+  ReadNextLocked();
+}
+
+bool AppendMtrStream::AppendNext() {
+  const v1::AppendMtrRequest& request = requests_.mtrs(next_++);
+  const absl::Duration timeout = TimeoutOf(request, use_->options.commit_timeout);
+  // What waits for one LSN waits for one time.
+  if (run_.end > run_.begin && run_.timeout != timeout) Await(TakeRun());
   {
     std::lock_guard lock(mutex_);
-    if (lsn.ok()) answer->response.set_commit_lsn(lsn->value());
-    is_appending_ = false;
-    ReadNextLocked();
+    step_ = Step::kInside;
+    answers_.push_back({.id = request.id()});
   }
-  if (!lsn.ok()) return Answered(answer, lsn.status());
-  use_->volume.WhenDurable(*lsn, timeout, [self = self_, answer](const absl::Status& durable) {
-    self->Answered(answer, durable);
+  use_->appender->Append(
+      EditsOf(request), timeout,
+      [self = self_, timeout](const absl::StatusOr<Lsn>& lsn) { self->Appended(lsn, timeout); });
+  Run run;
+  {
+    std::lock_guard lock(mutex_);
+    if (step_ == Step::kDone) return true;
+    step_ = Step::kElsewhere;
+    run = std::exchange(run_, {});
+  }
+  Await(run);
+  return false;
+}
+
+void AppendMtrStream::Appended(const absl::StatusOr<Lsn>& lsn, absl::Duration timeout) {
+  {
+    std::lock_guard lock(mutex_);
+    Answer& answer = answers_.back();  // appends are one after the other
+    if (lsn.ok()) {
+      const uint64_t number = first_ + answers_.size() - 1;
+      if (run_.end == run_.begin) run_ = {.begin = number, .timeout = timeout};
+      run_.end = number + 1;
+      run_.last = answer.commit_lsn = *lsn;
+    } else {
+      answer.status = lsn.status();
+      answer.is_ready = true;
+    }
+    if (std::exchange(step_, Step::kDone) == Step::kInside) return;
+  }
+  AppendRequests();
+}
+
+AppendMtrStream::Run AppendMtrStream::TakeRun() {
+  std::lock_guard lock(mutex_);
+  return std::exchange(run_, {});
+}
+
+void AppendMtrStream::Await(const Run& run) {
+  if (run.end == run.begin) return;
+  use_->volume.WhenDurable(run.last, run.timeout, [self = self_, run](const absl::Status& durable) {
+    self->Answered(run, durable);
   });
 }
 
-void AppendMtrStream::Answered(Answer* answer, const absl::Status& status) {
+void AppendMtrStream::Answered(const Run& run, const absl::Status& status) {
   std::lock_guard lock(mutex_);
-  if (!status.ok()) {
-    answer->response.set_code(static_cast<uint32_t>(status.code()));
-    answer->response.set_message(std::string(status.message()));
+  // What was refused in between is answered, and may be gone.
+  for (uint64_t number = std::max(run.begin, first_); number < run.end; ++number) {
+    Answer& answer = answers_[number - first_];
+    if (std::exchange(answer.is_ready, true)) continue;
+    answer.status = status;
   }
-  answer->is_ready = true;
   WriteNextLocked();
 }
 
@@ -71,7 +124,6 @@ void AppendMtrStream::OnWriteDone(bool ok) {
   std::lock_guard lock(mutex_);
   is_writing_ = false;
   if (!ok) is_broken_ = true;
-  answers_.pop_front();
   WriteNextLocked();
   ReadNextLocked();
 }
@@ -80,24 +132,38 @@ void AppendMtrStream::ReadNextLocked() {
   if (is_reading_ || is_appending_ || is_read_out_ || !why_ending_.ok() || is_finished_) return;
   if (answers_.size() >= static_cast<size_t>(use_->options.max_appends_per_stream)) return;
   is_reading_ = true;
-  StartRead(&request_);
+  StartRead(&requests_);
+}
+
+// Nobody listens to a broken stream any more: the answers only have to come in before it may end.
+void AppendMtrStream::TakeReadyLocked() {
+  outgoing_.Clear();
+  while (!answers_.empty() && answers_.front().is_ready &&
+         outgoing_.answers_size() < kMaxAnswersPerMessage) {
+    if (!is_broken_) Fill(answers_.front(), outgoing_.add_answers());
+    answers_.pop_front();
+    ++first_;
+  }
 }
 
 void AppendMtrStream::WriteNextLocked() {
   if (is_writing_ || is_finished_) return;
-  // Nobody listens any more: the answers only have to come in before the stream may end.
-  while (is_broken_ && !answers_.empty() && answers_.front().is_ready) answers_.pop_front();
-  if (!answers_.empty()) {
-    if (!answers_.front().is_ready) return;
+  TakeReadyLocked();
+  if (outgoing_.answers_size() > 0) {
     is_writing_ = true;
-    grpc::WriteOptions options;
-    // More follow at once: let them share a packet.
-    if (answers_.size() > 1 && answers_[1].is_ready) options.set_buffer_hint();
-    return StartWrite(&answers_.front().response, options);
+    return StartWrite(&outgoing_);
   }
-  if (is_appending_ || !(is_read_out_ || !why_ending_.ok())) return;
+  if (!answers_.empty() || is_appending_ || !(is_read_out_ || !why_ending_.ok())) return;
   is_finished_ = true;
   Finish(is_read_out_ ? grpc::Status::OK : rpc::ToGrpc(why_ending_));
+}
+
+void AppendMtrStream::Fill(const Answer& answer, v1::AppendMtrResponse* out) {
+  out->set_id(answer.id);
+  out->set_commit_lsn(answer.commit_lsn.value());
+  if (answer.status.ok()) return;
+  out->set_code(static_cast<uint32_t>(answer.status.code()));
+  out->set_message(std::string(answer.status.message()));
 }
 
 void AppendMtrStream::OnDone() {

@@ -109,11 +109,11 @@ grpc::ServerUnaryReactor* VolumeService::Append(grpc::CallbackServerContext* con
   return reactor;
 }
 
-grpc::ServerBidiReactor<v1::AppendMtrRequest, v1::AppendMtrResponse>* VolumeService::AppendStream(
+grpc::ServerBidiReactor<v1::AppendMtrBatch, v1::AppendMtrAnswers>* VolumeService::AppendStream(
     grpc::CallbackServerContext* context) {
   absl::StatusOr<VolumeUse> use = TakeOfWriter();
   if (use.ok()) return AppendMtrStream::Start(context, *std::move(use));
-  return new Refused<grpc::ServerBidiReactor<v1::AppendMtrRequest, v1::AppendMtrResponse>>(
+  return new Refused<grpc::ServerBidiReactor<v1::AppendMtrBatch, v1::AppendMtrAnswers>>(
       use.status());
 }
 

@@ -33,7 +33,7 @@ class VolumeService final : public v1::VolumeService::CallbackService {
   grpc::ServerUnaryReactor* Append(grpc::CallbackServerContext* context,
                                    const v1::AppendMtrRequest* request,
                                    v1::AppendMtrResponse* response) override;
-  grpc::ServerBidiReactor<v1::AppendMtrRequest, v1::AppendMtrResponse>* AppendStream(
+  grpc::ServerBidiReactor<v1::AppendMtrBatch, v1::AppendMtrAnswers>* AppendStream(
       grpc::CallbackServerContext* context) override;
   grpc::ServerUnaryReactor* ReadPage(grpc::CallbackServerContext* context,
                                      const v1::ReadPageRequest* request,

@@ -32,6 +32,12 @@ v1::AppendMtrRequest Edit(uint64_t id, uint64_t page, uint32_t offset, const std
   return request;
 }
 
+v1::AppendMtrBatch Batch(const std::vector<v1::AppendMtrRequest>& requests) {
+  v1::AppendMtrBatch batch;
+  for (const v1::AppendMtrRequest& request : requests) *batch.add_mtrs() = request;
+  return batch;
+}
+
 class VolumeServiceTest : public ::testing::Test {
  protected:
   void SetUp() override { Start(16 << 20); }
@@ -195,32 +201,60 @@ TEST_F(VolumeServiceTest, AReaderServesWhatItShowsAndRefusesTheRest) {
 
 TEST_F(VolumeServiceTest, AStreamAnswersInOrderAndGoesOnAfterAnError) {
   constexpr uint64_t kCount = 300;
+  // Requests 7 and 211 cannot be appended: the one comes alone, the other amid a message of many.
+  const auto edit = [](uint64_t id) {
+    return Edit(id, id == 7 || id == 211 ? 999 : id % 128, 0, std::to_string(id));
+  };
   grpc::ClientContext context;
   auto stream = stub_->AppendStream(&context);
-  for (uint64_t id = 1; id <= kCount; ++id) {
-    ASSERT_TRUE(stream->Write(Edit(id, id == 7 ? 999 : id % 128, 0, std::to_string(id))));
-  }
+  for (uint64_t id = 1; id <= 200; ++id) ASSERT_TRUE(stream->Write(Batch({edit(id)})));
+  ASSERT_TRUE(stream->Write({}));  // legal, and nothing to do
+  std::vector<v1::AppendMtrRequest> rest;
+  for (uint64_t id = 201; id <= kCount; ++id) rest.push_back(edit(id));
+  rest[50].set_timeout_ms(50'000);  // waits for itself
+  ASSERT_TRUE(stream->Write(Batch(rest)));
   stream->WritesDone();
-  v1::AppendMtrResponse response;
-  uint64_t last = 0;
-  for (uint64_t id = 1; id <= kCount; ++id) {
-    ASSERT_TRUE(stream->Read(&response));
-    EXPECT_EQ(response.id(), id);
-    EXPECT_EQ(response.code() == 0, id != 7) << response.message();
-    if (response.code() != 0) continue;
-    EXPECT_GT(response.commit_lsn(), last);
-    last = response.commit_lsn();
+  v1::AppendMtrAnswers message;
+  uint64_t id = 0, last = 0;
+  while (stream->Read(&message)) {
+    for (const v1::AppendMtrResponse& response : message.answers()) {
+      EXPECT_EQ(response.id(), ++id);
+      EXPECT_EQ(response.code() == 0, id != 7 && id != 211) << response.message();
+      if (response.code() != 0) continue;
+      EXPECT_GT(response.commit_lsn(), last);
+      last = response.commit_lsn();
+    }
   }
-  EXPECT_FALSE(stream->Read(&response));
+  EXPECT_EQ(id, kCount);
   EXPECT_TRUE(stream->Finish().ok());
   EXPECT_GE(cluster_->writer().vdl(), Lsn(last));
+}
+
+TEST_F(VolumeServiceTest, RequestsOfOneMessageShareABatchOfRedo) {
+  ASSERT_TRUE(Append(Edit(0, 1, 0, "the page is cached from here on")).ok());
+  const uint64_t before = cluster_->writer().status().counters.batches;
+  std::vector<v1::AppendMtrRequest> edits;
+  for (uint64_t id = 1; id <= 50; ++id) edits.push_back(Edit(id, 1, 0, std::to_string(id)));
+  grpc::ClientContext context;
+  auto stream = stub_->AppendStream(&context);
+  ASSERT_TRUE(stream->Write(Batch(edits)));
+  stream->WritesDone();
+  v1::AppendMtrAnswers message;
+  int answers = 0;
+  while (stream->Read(&message)) answers += message.answers_size();
+  EXPECT_EQ(answers, 50);
+  EXPECT_TRUE(stream->Finish().ok());
+  EXPECT_EQ(cluster_->writer().status().counters.batches, before + 1);
+  std::string image;
+  ASSERT_TRUE(Read(1, std::nullopt, &image).ok());
+  EXPECT_EQ(image.substr(0, 2), "50");
 }
 
 TEST_F(VolumeServiceTest, AClientThatLeavesInTheMiddleHoldsNothingUp) {
   for (int round = 0; round < 5; ++round) {
     grpc::ClientContext context;
     auto stream = stub_->AppendStream(&context);
-    for (uint64_t id = 1; id <= 100; ++id) stream->Write(Edit(id, id, 0, "x"));
+    for (uint64_t id = 1; id <= 100; ++id) stream->Write(Batch({Edit(id, id, 0, "x")}));
     context.TryCancel();
     stream->Finish();
   }

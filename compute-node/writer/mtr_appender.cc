@@ -119,7 +119,7 @@ class PendingAppend : public std::enable_shared_from_this<PendingAppend> {
       std::string after = Apply(edits_[i], (*bases_[i])->bytes);
       writes.push_back({edits_[i].page, *std::move(bases_[i]), std::move(after)});
     }
-    const absl::StatusOr<Lsn> lsn = volume_.Append(std::move(writes));
+    const absl::StatusOr<Lsn> lsn = volume_.AppendGathered(std::move(writes));
     if (!lsn.ok() || *lsn > head_before_) return Finish(lsn);
     // Nothing was to be changed, as far as the pages here tell: they must be the newest.
     ticket_.Release();

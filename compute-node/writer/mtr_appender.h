@@ -32,7 +32,9 @@ struct PageEdit {
 
 class MtrAppender {
  public:
-  // Called once, with the commit LSN: appended, not yet durable. An error: nothing was appended.
+  // Called once, with the commit LSN: appended, not yet durable, and gathered with others until
+  // the volume's WhenDurable is called (WriterVolume::AppendGathered). An error: nothing was
+  // appended.
   // INVALID_ARGUMENT: no edits, a page twice, a range outside its page, an image of another size.
   using Appended = std::function<void(absl::StatusOr<Lsn>)>;
 

@@ -161,6 +161,9 @@ class WriterVolume final : public ServedVolume, private ReadSource {
   void Prefetch(const ReadView& view, const std::vector<PageNo>& pages) override;
   absl::Status CheckAppend(uint64_t bytes, const std::vector<PageNo>& pages) const override;
   absl::StatusOr<Lsn> Append(std::vector<PageWrite> writes) override;
+  // The same for one of several that a caller has at hand: they share a batch, which leaves with
+  // the caller's WhenDurable of the last of them, or with whatever else happens before.
+  absl::StatusOr<Lsn> AppendGathered(std::vector<PageWrite> writes);
   void WhenDurable(Lsn lsn, absl::Duration timeout, DurableCallback done) override;
   void WhenCurrent(absl::Duration timeout, DurableCallback done) override;
   // Calls `done` once: OK when the volume holds the page, which makes it grow if need be (at once
@@ -177,6 +180,7 @@ class WriterVolume final : public ServedVolume, private ReadSource {
     std::vector<PageNo> pages;
     uint64_t bytes = 0;
     std::vector<std::shared_ptr<page::PageImage>> images;
+    bool is_gathered = false;
   };
 
   struct Node {
@@ -244,6 +248,7 @@ class WriterVolume final : public ServedVolume, private ReadSource {
   Lsn LowestPoint() const;
   void OpenPoint(Lsn lsn);
   void ClosePoint(Lsn lsn);
+  absl::StatusOr<Lsn> AppendWrites(std::vector<PageWrite> writes, bool is_gathered);
   absl::StatusOr<Lsn> AppendPrepared(PreparedAppend* append);
 
   const WriterVolumeOptions options_;

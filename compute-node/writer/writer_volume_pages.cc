@@ -146,6 +146,14 @@ absl::Status WriterVolume::CheckAppend(uint64_t bytes, const std::vector<PageNo>
 }
 
 absl::StatusOr<Lsn> WriterVolume::Append(std::vector<PageWrite> writes) {
+  return AppendWrites(std::move(writes), /*is_gathered=*/false);
+}
+
+absl::StatusOr<Lsn> WriterVolume::AppendGathered(std::vector<PageWrite> writes) {
+  return AppendWrites(std::move(writes), /*is_gathered=*/true);
+}
+
+absl::StatusOr<Lsn> WriterVolume::AppendWrites(std::vector<PageWrite> writes, bool is_gathered) {
   RETURN_IF_ERROR(CheckOpen());
   const uint32_t page_bytes = recovered_->descriptor.geometry.page_bytes;
   std::vector<page::PageChange> changes;
@@ -165,7 +173,8 @@ absl::StatusOr<Lsn> WriterVolume::Append(std::vector<PageWrite> writes) {
         Text("a page write has no base, or its page is not of ", page_bytes, " bytes"));
   }
   if (changes.empty()) return head();
-  PreparedAppend append{std::move(writes), std::move(changes), std::move(pages), bytes, {}};
+  PreparedAppend append{std::move(writes), std::move(changes), std::move(pages), bytes, {},
+                        is_gathered};
   for (PageWrite& write : append.writes) {
     append.images.push_back(
         std::make_shared<page::PageImage>(page::PageImage{Lsn(0), std::move(write.after)}));
@@ -201,7 +210,7 @@ absl::StatusOr<Lsn> WriterVolume::AppendPrepared(PreparedAppend* append) {
     ring_.Push({prev_lsn, appended.first_lsn, commit_lsn, std::move(append->changes)},
                writer_->vdl());
     undurable_.push_back(commit_lsn);
-    Settle(&effects);
+    if (!append->is_gathered) Settle(&effects);
   }
   effects.Run();
   return commit_lsn;
