@@ -41,6 +41,7 @@ bool Writer::IsCandidate(MemberAddress member) const {
 
 void Writer::NodeSeen(const std::string& node, DirectoryId directory) {
   directories_[node] = directory;
+  PursueGrowth();  // which takes note of nodes that it hears
 }
 
 void Writer::SegmentSeen(const std::string& node, const protocol::SegmentStatus& status) {
