@@ -22,6 +22,9 @@ LinkFault Stalled() {
 }
 
 absl::Status CutPower(const Step& step, FaultCluster* cluster) {
+  // Stopped first: a sync that is under way when its file system shuts down may be told that it
+  // succeeded, and a machine without power tells nobody.
+  RETURN_IF_ERROR(cluster->Pause(step.targets));
   // All at the same moment, as far as system calls allow: what one of them still syncs later than
   // the others it would have had in a real outage, too.
   for (const std::string& node : step.targets) RETURN_IF_ERROR(cluster->disks().CutPower(node));
