@@ -3,7 +3,7 @@
 // Each class of fault is on or off, and its rate is drawn over orders of magnitude, so that days
 // differ in kind and not only in detail. The fault budget: at most AZ+1, three, members of a
 // protection group are damaged at a time (one of them or two lost for good, so that a write quorum
-// remains); one day in twenty goes beyond.
+// remains); one day in twenty goes beyond, up to the last disk but one.
 #pragma once
 
 #include "common/base/prng.h"
