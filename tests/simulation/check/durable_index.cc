@@ -171,19 +171,19 @@ const DurableIndex::Copy* DurableIndex::CopyOf(PgId pg, const volume::Membership
   return nullptr;
 }
 
+const DurableIndex::Copy* DurableIndex::DroppedAfter(PgId pg, const volume::Membership& membership,
+                                                     quorum::Slot slot) const {
+  const auto node = nodes.find(membership.members[slot].node);
+  if (node == nodes.end()) return nullptr;
+  const auto dropped = dropped_.find({node->second, pg, slot});
+  if (dropped == dropped_.end()) return nullptr;
+  const auto after = dropped->second.upper_bound(membership.epoch);
+  return after == dropped->second.end() ? nullptr : &after->second;
+}
+
 quorum::SlotSet DurableIndex::Holders(PgId pg, const volume::Membership& membership,
                                       Lsn lsn) const {
-  quorum::SlotSet holders =
-      Where(pg, membership, [lsn](const Copy& copy) { return copy.HasEverHeld(lsn); });
-  for (const quorum::Slot slot : membership.ActiveSlots()) {
-    const auto node = nodes.find(membership.members[slot].node);
-    if (node == nodes.end()) continue;
-    const auto dropped = dropped_.find({node->second, pg, slot});
-    if (dropped == dropped_.end()) continue;
-    const auto after = dropped->second.upper_bound(membership.epoch);
-    if (after != dropped->second.end() && after->second.HasEverHeld(lsn)) holders.Insert(slot);
-  }
-  return holders;
+  return WhereEver(pg, membership, [lsn](const Copy& copy) { return copy.HasEverHeld(lsn); });
 }
 
 void DurableIndex::LogAppeared(NodeNo node, const storage::LogAppend& append) {

@@ -97,8 +97,18 @@ class DurableIndex final : public Observer {
     }
     return slots;
   }
-  // Who holds the record, or did before its disk was injured, or before it was dropped because a
-  // newer membership than this one was in effect.
+  // The same, also of those that were so when they were dropped, because a newer membership than
+  // this one was in effect.
+  template <typename Predicate>
+  quorum::SlotSet WhereEver(PgId pg, const volume::Membership& membership, Predicate is_so) const {
+    quorum::SlotSet slots = Where(pg, membership, is_so);
+    for (const quorum::Slot slot : membership.ActiveSlots()) {
+      const Copy* copy = DroppedAfter(pg, membership, slot);
+      if (copy != nullptr && is_so(*copy)) slots.Insert(slot);
+    }
+    return slots;
+  }
+  // Who holds the record, or did before its disk was injured or it was dropped, as WhereEver.
   quorum::SlotSet Holders(PgId pg, const volume::Membership& membership, Lsn lsn) const;
   bool HasMembers(PgId pg) const { return members_.contains(pg); }
   // Group 0 says so, on a write quorum; else it may have been begun, and be begun anew.
@@ -131,6 +141,8 @@ class DurableIndex final : public Observer {
 
   Sim& sim_;
   History& history_;
+  const Copy* DroppedAfter(PgId pg, const volume::Membership& membership, quorum::Slot slot) const;
+
   std::map<std::pair<NodeNo, PgId>, Copy> copies_;
   // Lost with a disk, and their node has another segment of the group now.
   std::map<std::pair<NodeNo, PgId>, std::vector<Copy>> former_;

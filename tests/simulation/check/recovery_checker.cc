@@ -80,8 +80,12 @@ void RecoveryChecker::CheckGroup(const compute::RecoveredVolume& volume, PgId pg
                 copy.state->truncations.end());
   };
   if (!opened.changes.empty()) sim_.Count(Rare::kRecoveryMetChange);
+  const auto& openings = facts_.history.openings();
+  const bool is_succeeded = openings.upper_bound(volume.epoch) != openings.end();
   for (const volume::Membership* members : {&opened, &facts_.index.InEffect(pg)}) {
-    const quorum::SlotSet told = facts_.index.Where(pg, *members, knows);
+    // A claimant that had paused, and was succeeded meanwhile, is judged by the members it knows.
+    if (members != &opened && is_succeeded) continue;
+    const quorum::SlotSet told = facts_.index.WhereEver(pg, *members, knows);
     if (!HasOfEverySet(*members, told, quorum::kWriteQuorum)) {
       sim_.Violate("I4", "epoch ", volume.epoch, " opens with ", told.size(), " members of pg ", pg,
                    " that know its truncation");
