@@ -62,8 +62,7 @@ class BinlogPowerLossTest : public BinlogTest {
     Prng prng(seed);
     Writer writer({nodes_[0].address});
     for (int round = 0; round < kRounds; ++round) {
-      const int target = writer.count() + static_cast<int>(prng.Between(5, 60));
-      ASSERT_TRUE(Await([&] { return writer.count() >= target; }));
+      ASSERT_TRUE(writer.GoesOn(static_cast<int>(prng.Between(5, 60))));
       std::vector<BinlogNodeProcess*> victims;
       if (round % 3 != 1) victims.push_back(&nodes_[0]);
       if (round % 3 != 0) victims.push_back(&nodes_[1]);
@@ -96,7 +95,7 @@ TEST_F(BinlogPowerLossTest, AReplicaThatLostPowerHoldsAllThatWasAnswered) {
   UpOnDisks(/*replicas=*/1, /*acks=*/1);
   Do(nodes_[0], kSchema);
   Writer writer({nodes_[0].address});
-  ASSERT_TRUE(Await([&] { return writer.count() >= 50; }));
+  ASSERT_TRUE(writer.GoesOn(50));
   LosePower({&nodes_[1]});
   nodes_[0].Kill();
   const std::set<int64_t> answered = writer.Answered();

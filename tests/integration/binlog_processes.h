@@ -223,7 +223,10 @@ class Writer {
     });
   }
   ~Writer() { Answered(); }
-  int count() const { return count_; }
+  // Waits until so many more were answered. False: they are not, for long.
+  bool GoesOn(int more) const {
+    return Await([this, target = count_ + more] { return count_ >= target; });
+  }
   std::set<int64_t> Answered() {
     is_over_ = true;
     if (thread_.joinable()) thread_.join();

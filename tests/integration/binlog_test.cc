@@ -25,8 +25,7 @@ TEST_F(BinlogTest, EqualAfterKillsOfEither) {
   Prng prng(7);
   Writer writer({nodes_[0].address});
   for (int round = 0; round < Rounds(4); ++round) {
-    const int target = writer.count() + static_cast<int>(prng.Between(5, 60));
-    ASSERT_TRUE(Await([&] { return writer.count() >= target; }));
+    ASSERT_TRUE(writer.GoesOn(static_cast<int>(prng.Between(5, 60))));
     BinlogNodeProcess& victim = nodes_[prng.Below(2)];
     victim.Kill();
     victim.Start();
@@ -95,8 +94,7 @@ TEST_F(BinlogTest, SemiSyncAnswersSurviveTheSource) {
   Do(nodes_[0], kSchema);
   Writer writer({nodes_[0].address, nodes_[1].address, nodes_[2].address});
   for (int round = 0; round < Rounds(2); ++round) {
-    const int target = writer.count() + 30;
-    ASSERT_TRUE(Await([&] { return writer.count() >= target; }));
+    ASSERT_TRUE(writer.GoesOn(30));
     BinlogNodeProcess* old = Source();
     ASSERT_NE(old, nullptr);
     old->Kill();
@@ -117,16 +115,14 @@ TEST_F(BinlogTest, PromotionBesideALivingSourceLosesNoAnswer) {
   Do(nodes_[0], kSchema);
   Writer writer({nodes_[0].address, nodes_[1].address, nodes_[2].address});
   for (int round = 0; round < Rounds(3); ++round) {
-    const int target = writer.count() + 30;
-    ASSERT_TRUE(Await([&] { return writer.count() >= target; }));
+    ASSERT_TRUE(writer.GoesOn(30));
     const BinlogNodeProcess* const old = Source();
     ASSERT_NE(old, nullptr);
     // The one that lacks something is refused, and those that pledged to it follow as before.
     ASSERT_NE(PromoteAnyBut({old}), nullptr);
     ASSERT_TRUE(Await([&] { return old->Status().role() == "binlog-replica"; }));
   }
-  const int target = writer.count() + 10;
-  ASSERT_TRUE(Await([&] { return writer.count() >= target; }));
+  ASSERT_TRUE(writer.GoesOn(10));
   ExpectHeld(writer.Answered());
   AwaitEqual();
 }
@@ -167,7 +163,7 @@ TEST_F(BinlogTest, AnotherPromotionTakesOverWhereACandidateDied) {
   std::set<int64_t> answered;
   {
     Writer writer({nodes_[0].address});
-    ASSERT_TRUE(Await([&] { return writer.count() >= 20; }));
+    ASSERT_TRUE(writer.GoesOn(20));
     nodes_[0].Kill();
     answered = writer.Answered();
   }
