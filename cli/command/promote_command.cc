@@ -46,15 +46,15 @@ absl::Status WaitUntilOpen(const std::string& address, const std::string& role,
                                      "): `sextant cluster status` shows it"));
 }
 
-// Who takes itself for the writer now.
-std::vector<std::string> Writers(const GlobalOptions& options) {
-  std::vector<std::string> writers;
+// A courtesy: an old writer that lives and idles would learn of its successor by the next commit of
+// a client, and could not say what became of that.
+void TellOldWriters(const GlobalOptions& options, const std::string& promoted) {
   const auto nodes = AskAllComputeNodes(options, /*learns=*/true);
-  if (!nodes.ok()) return writers;
+  if (!nodes.ok()) return;
   for (const ComputeNodeAnswer& node : *nodes) {
-    if (node.status.ok() && node.status->role() == "writer") writers.push_back(node.address);
+    if (!node.status.ok() || node.status->role() != "writer" || node.address == promoted) continue;
+    ProveWriter(node.address).IgnoreError();
   }
-  return writers;
 }
 
 // Of those that do not lead, the one that shows most.
@@ -73,7 +73,6 @@ int RunPromote(const GlobalOptions& options, const PromoteFlags& flags) {
       flags.node.empty() ? AddressOfTheBest(options) : AddressOfNode(options, flags.node);
   if (!address.ok()) return Fail(address.status());
   const std::string name = flags.node.empty() ? "the node" : flags.node;
-  const std::vector<std::string> old_writers = Writers(options);
   const absl::Time begin = absl::Now();
   const absl::StatusOr<v1::PromoteResponse> answer = Promote(*address, flags.force, kCallTimeout);
   absl::Status status = answer.status();
@@ -85,11 +84,7 @@ int RunPromote(const GlobalOptions& options, const PromoteFlags& flags) {
   }
   if (!status.ok()) return Fail(status);
   const double ms = absl::ToDoubleMilliseconds(absl::Now() - begin);
-  // A courtesy: an old writer that lives and idles would learn of its successor by the next commit
-  // of a client, and could not say what became of that.
-  for (const std::string& writer : old_writers) {
-    if (writer != *address && !flags.no_wait) ProveWriter(writer).IgnoreError();
-  }
+  if (!flags.no_wait) TellOldWriters(options, *address);
   if (options.json()) {
     std::cout << Json({{"node", flags.node},
                        {"address", *address},

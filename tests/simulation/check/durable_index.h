@@ -138,11 +138,10 @@ class DurableIndex final : public Observer {
   void Keep(NodeNo node, const storage::SegmentState& state);
   void Learn(PgId pg, const volume::Membership& membership);
   void CompareWithHistory(const log::RecordView& record);
+  const Copy* DroppedAfter(PgId pg, const volume::Membership& membership, quorum::Slot slot) const;
 
   Sim& sim_;
   History& history_;
-  const Copy* DroppedAfter(PgId pg, const volume::Membership& membership, quorum::Slot slot) const;
-
   std::map<std::pair<NodeNo, PgId>, Copy> copies_;
   // Lost with a disk, and their node has another segment of the group now.
   std::map<std::pair<NodeNo, PgId>, std::vector<Copy>> former_;
