@@ -29,7 +29,8 @@ namespace sextant::protocol {
 // such segment here.
 struct AppendAck {
   SegmentId segment;
-  VolumeEpoch epoch;  // the segment's own
+  IncarnationId incarnation;  // whose word it is; {0}: no such segment here
+  VolumeEpoch epoch;          // the segment's own
   Lsn scl;
   absl::Status status;
 };
@@ -53,6 +54,7 @@ struct EpochProbe {
 };
 struct EpochAnswer {
   SegmentId segment;
+  IncarnationId incarnation;  // likewise
   uint64_t round = 0;
   VolumeEpoch epoch;  // {0}: no such segment here
 };

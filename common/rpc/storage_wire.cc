@@ -70,6 +70,7 @@ void ToProto(const protocol::AppendAck& ack, v1::AppendAck* out) {
   out->set_scl(ack.scl.value());
   out->set_code(static_cast<uint32_t>(ack.status.code()));
   if (!ack.status.ok()) out->set_message(std::string(View(ack.status.message())));
+  out->set_incarnation(ack.incarnation.value());
 }
 
 protocol::AppendAck FromProto(const v1::AppendAck& in) {
@@ -77,6 +78,7 @@ protocol::AppendAck FromProto(const v1::AppendAck& in) {
   const auto code =
       is_known ? static_cast<absl::StatusCode>(in.code()) : absl::StatusCode::kUnknown;
   return {.segment = {VolumeId(in.volume()), PgId(in.pg())},
+          .incarnation = IncarnationId(in.incarnation()),
           .epoch = VolumeEpoch(in.epoch()),
           .scl = Lsn(in.scl()),
           .status = absl::Status(code, in.message())};
@@ -97,10 +99,12 @@ void ToProto(const protocol::EpochAnswer& answer, v1::EpochAnswer* out) {
   out->set_pg(answer.segment.pg.value());
   out->set_round(answer.round);
   out->set_epoch(answer.epoch.value());
+  out->set_incarnation(answer.incarnation.value());
 }
 
 protocol::EpochAnswer FromProto(const v1::EpochAnswer& in) {
   return {.segment = {VolumeId(in.volume()), PgId(in.pg())},
+          .incarnation = IncarnationId(in.incarnation()),
           .round = in.round(),
           .epoch = VolumeEpoch(in.epoch())};
 }

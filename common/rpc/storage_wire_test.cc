@@ -87,9 +87,11 @@ void ExpectSame(const protocol::SegmentStatus& a, const protocol::SegmentStatus&
 TEST(StorageWire, AppendAck) {
   for (const absl::Status& status :
        {absl::OkStatus(), absl::FailedPreconditionError("fenced by epoch 7")}) {
-    const protocol::AppendAck ack{kSegment, VolumeEpoch(7), Lsn(99), status};
+    const protocol::AppendAck ack{kSegment, IncarnationId(~uint64_t{3}), VolumeEpoch(7), Lsn(99),
+                                  status};
     const protocol::AppendAck back = FromProto(Sent<v1::AppendAck>(ack));
     EXPECT_EQ(back.segment, ack.segment);
+    EXPECT_EQ(back.incarnation, ack.incarnation);
     EXPECT_EQ(back.epoch, ack.epoch);
     EXPECT_EQ(back.scl, ack.scl);
     EXPECT_EQ(back.status, ack.status);

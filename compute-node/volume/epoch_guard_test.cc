@@ -162,8 +162,10 @@ class GuardedWriterTest : public ::testing::Test {
     for (auto& release : out.releases) rig_.releases.push_back(std::move(release));
   }
   void Answer(MemberAddress member, uint64_t round, VolumeEpoch epoch = kTestEpoch) {
-    rig_.writer.EpochAnswered(
-        member, {.segment = {kTestVolume, member.pg}, .round = round, .epoch = epoch});
+    rig_.writer.EpochAnswered(member, {.segment = {kTestVolume, member.pg},
+                                       .incarnation = Ready(member, 0).incarnation,
+                                       .round = round,
+                                       .epoch = epoch});
     Take();
   }
   std::vector<int> Probed() {
@@ -257,6 +259,22 @@ TEST_F(GuardedWriterTest, AnswersOfOtherVolumesAreIgnored) {
                                        .round = 1,
                                        .epoch = VolumeEpoch(kTestEpoch.value() + 1)});
   EXPECT_FALSE(rig_.writer.is_fenced());
+}
+
+TEST_F(GuardedWriterTest, AnswersOfFormerSegmentsProveNothing) {
+  rig_.AllUp();
+  Ask(1);
+  const auto answer = [&](int slot, IncarnationId incarnation) {
+    rig_.writer.EpochAnswered(At(0, slot), {.segment = {kTestVolume, kGuardPg},
+                                            .incarnation = incarnation,
+                                            .round = 1,
+                                            .epoch = kTestEpoch});
+    Take();
+  };
+  for (int slot : {0, 1, 2}) answer(slot, IncarnationId(99));
+  EXPECT_TRUE(Releases().empty());
+  for (int slot : {0, 1, 2}) answer(slot, Ready(At(0, slot), 0).incarnation);
+  EXPECT_EQ(Releases().size(), 1u);
 }
 
 TEST_F(GuardedWriterTest, TheDeadlineIsKept) {

@@ -42,19 +42,15 @@ class GrowthStory : public ::testing::Test {
   }
   // What the member of a new group says: made by `create`, not claimed yet.
   static protocol::SegmentStatus Made(const WriterOutput::CreateSegment& create) {
-    return {
-        .segment = {kTestVolume, create.member.pg},
-        .incarnation = IncarnationId(1000u + 10 * create.member.pg.value() + create.member.slot),
-        .descriptor = create.request.descriptor,
-        .membership = create.request.membership,
-        .slot = create.member.slot};
+    return {.segment = {kTestVolume, create.member.pg},
+            .incarnation = Ready(create.member, 0).incarnation,
+            .descriptor = create.request.descriptor,
+            .membership = create.request.membership,
+            .slot = create.member.slot};
   }
   static protocol::SegmentStatus Claimed(const WriterOutput::RaiseEpoch& raise) {
     protocol::SegmentStatus status = Ready(raise.member, 0);
     if (raise.member.pg == PgId(0)) status.scl = Lsn(40);
-    if (raise.member.pg.value() > 1) {
-      status.incarnation = IncarnationId(1000u + 10 * raise.member.pg.value() + raise.member.slot);
-    }
     status.descriptor = *raise.request.descriptor;
     return status;
   }

@@ -74,6 +74,11 @@ class MemberSessions {
 
   // Never kBehind, which the Shipper knows.
   MemberState state(MemberAddress member) const { return At(member).state; }
+  // Whether something was said by the segment that this writer counts on in that place, and not by
+  // one that had it before, or was there before it was dropped and made anew.
+  bool IsWordOf(MemberAddress member, IncarnationId incarnation) const {
+    return At(member).incarnation == incarnation;
+  }
   // Its segment has answered at least once.
   bool WasSeen(MemberAddress member) const { return At(member).incarnation.has_value(); }
   // Acknowledgements of the member mean something.

@@ -270,11 +270,17 @@ void Recovery::BeginWriteBack() {
   book_.Clear();
 }
 
+// Of the segment that answered the claim, not of one that was there before it.
+bool Recovery::IsWordOf(MemberAddress member, IncarnationId incarnation) const {
+  const auto fenced = fenced_statuses_.find(member);
+  return fenced != fenced_statuses_.end() && fenced->second.incarnation == incarnation;
+}
+
 void Recovery::BatchAcked(MemberAddress member, const protocol::AppendAck& ack, Instant now) {
   if (phase_ != Phase::kWriteBack || !IsMember(member)) return;
   if (ack.epoch > epoch_) {
     Restart(Text("epoch ", ack.epoch, " is claimed on ", NodeOf(member)), now);
-  } else if (ack.status.ok() && ack.epoch == epoch_) {
+  } else if (ack.status.ok() && ack.epoch == epoch_ && IsWordOf(member, ack.incarnation)) {
     WriteBack& write_back = write_backs_[member.pg.value()];
     write_back.Acked(member.slot, ack.scl);
     // Who is left to its peers is told again in a while, not at once.

@@ -136,6 +136,7 @@ class Recovery {
   void BeginTruncate();
   void Open();
   // Goes on to the next phase when this one is complete, or fails.
+  bool IsWordOf(MemberAddress member, IncarnationId incarnation) const;
   void Advance();
   void AdvanceReadTail();
   void AdvanceWriteBack();

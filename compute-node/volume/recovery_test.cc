@@ -136,7 +136,11 @@ class RecoveryStory : public ::testing::Test {
     m.scl = std::max(m.scl, duty.batch.last_lsn);
     sent_headers_.push_back(duty.batch.header);
     recovery_.BatchAcked(duty.member,
-                         {.segment = {kVolume, PgId(0)}, .epoch = m.epoch, .scl = m.scl}, now_);
+                         {.segment = {kVolume, PgId(0)},
+                          .incarnation = Status(duty.member.slot).incarnation,
+                          .epoch = m.epoch,
+                          .scl = m.scl},
+                         now_);
   }
 
   Recovery recovery_;
@@ -419,6 +423,25 @@ TEST_F(RecoveryStory, ASourceThatIsSilentForAWhileIsWaitedForWhereTheQuorumNeeds
   RunTo(Phase::kOpen);
   ASSERT_EQ(recovery_.phase(), Phase::kOpen) << recovery_.Describe();
   EXPECT_EQ(recovery_.result().vdl, Lsn(30));
+}
+
+TEST_F(RecoveryStory, WhatAFormerSegmentStoredIsNotCounted) {
+  members_[0].scl = members_[1].scl = Lsn(30);
+  Start();
+  RunTo(Phase::kWriteBack);
+  ASSERT_EQ(recovery_.phase(), Phase::kWriteBack);
+  for (quorum::Slot slot = 2; slot < 6; ++slot) {
+    recovery_.BatchAcked({PgId(0), slot},
+                         {.segment = {kVolume, PgId(0)},
+                          .incarnation = IncarnationId(99),
+                          .epoch = members_[slot].epoch,
+                          .scl = Lsn(30)},
+                         now_);
+  }
+  EXPECT_EQ(recovery_.phase(), Phase::kWriteBack);
+  Collect();
+  RunTo(Phase::kOpen);
+  EXPECT_EQ(recovery_.phase(), Phase::kOpen);
 }
 
 TEST_F(RecoveryStory, AnswersOutOfPhaseDoNoHarm) {

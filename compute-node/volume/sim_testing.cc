@@ -257,6 +257,7 @@ void SimCluster::SendBatch(uint64_t stream, MemberAddress member, const log::Enc
       const protocol::SegmentStatus status = segment.Status();
       return SendAck(stream, member,
                      {.segment = status.segment,
+                      .incarnation = status.incarnation,
                       .epoch = status.epoch,
                       .scl = status.scl,
                       .status = absl::DataLossError("damaged on the way")});
@@ -273,10 +274,7 @@ void SimCluster::SendProbe(uint64_t stream, MemberAddress member,
   After(SomeDelay(), [this, stream, member, probe] {
     const auto to = streams_.find(stream);
     if (to == streams_.end()) return;
-    const protocol::EpochAnswer answer{
-        .segment = probe.segment,
-        .round = probe.round,
-        .epoch = segment(to->second.node, member.pg).promised_epoch()};
+    const protocol::EpochAnswer answer = segment(to->second.node, member.pg).Answer(probe);
     After(SomeDelay(), [this, stream, member, answer] {
       const auto from = streams_.find(stream);
       if (from == streams_.end() || !from->second.on_answer) return;

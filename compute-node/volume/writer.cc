@@ -157,7 +157,8 @@ void Writer::WhenCurrent(WaitToken wait, Instant deadline) {
 void Writer::EpochAnswered(MemberAddress member, const protocol::EpochAnswer& answer) {
   if (is_fenced_ || answer.segment != SegmentId{volume_.descriptor.volume, member.pg}) return;
   if (answer.epoch > volume_.epoch) return Fence();
-  if (MayProve(member)) guard_.Answered(member.slot, answer, &output_.releases);
+  if (!MayProve(member) || !sessions_.IsWordOf(member, answer.incarnation)) return;
+  guard_.Answered(member.slot, answer, &output_.releases);
 }
 
 void Writer::ReadFenced() { Fence(); }

@@ -104,6 +104,8 @@ void Writer::LoseMember(MemberAddress member) {
 void Writer::Acked(MemberAddress member, const protocol::AppendAck& ack) {
   if (is_fenced_ || NodeAt(member).empty() || !sessions_.IsUp(member)) return;
   if (ack.epoch > volume_.epoch) return Fence();
+  const bool is_absent = ack.incarnation == IncarnationId() && !ack.status.ok();
+  if (!is_absent && !sessions_.IsWordOf(member, ack.incarnation)) return;
   if (!ack.status.ok()) return Refused(member, ack);
   if (ack.epoch == volume_.epoch) AckedOk(member, ack.scl);
 }

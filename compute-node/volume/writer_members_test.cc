@@ -189,6 +189,26 @@ TEST(WriterMembers, AnotherIncarnationIsNeverCounted) {
   EXPECT_THAT(rig.SentTo(kMember), IsEmpty());
 }
 
+TEST(WriterMembers, WhatAFormerSegmentSaidIsNotCounted) {
+  WriterRig rig;
+  rig.AllUp();
+  rig.Append({1});
+  rig.AckBy(0, {0, 1, 2}, 101);
+  // Late, of one that was at member 3's place before it was dropped and made anew there.
+  const protocol::AppendAck ack{.segment = {kTestVolume, PgId(0)},
+                                .incarnation = IncarnationId(99),
+                                .epoch = kTestEpoch,
+                                .scl = Lsn(101)};
+  rig.writer.Acked(At(0, 3), ack);
+  EXPECT_EQ(rig.writer.vdl(), Lsn(40));
+  protocol::AppendAck refusal = ack;
+  refusal.status = absl::ResourceExhaustedError("full");
+  rig.writer.Acked(At(0, 3), refusal);
+  EXPECT_EQ(rig.State(At(0, 3)), MemberState::kStreaming);
+  rig.Ack(At(0, 3), 101);
+  EXPECT_EQ(rig.writer.vdl(), Lsn(101));
+}
+
 TEST(WriterMembers, ASegmentThatIsGoneIsNotCounted) {
   WriterRig rig;
   rig.AllUp();

@@ -80,6 +80,7 @@ class WriterRig {
   void Ack(MemberAddress member, uint64_t scl, absl::Status status = absl::OkStatus(),
            VolumeEpoch epoch = kTestEpoch) {
     writer.Acked(member, {.segment = {kTestVolume, member.pg},
+                          .incarnation = Ready(member, 0).incarnation,
                           .epoch = epoch,
                           .scl = Lsn(scl),
                           .status = std::move(status)});

@@ -154,6 +154,7 @@ void Segment::Append(const log::BatchView& view, std::shared_ptr<const std::stri
 
 void Segment::Refuse(ReplyToken to, absl::Status why) {
   protocol::AppendAck ack{.segment = state_.segment,
+                          .incarnation = state_.incarnation,
                           .epoch = fence_.epoch(),
                           .scl = log_.scl(),
                           .status = std::move(why)};
@@ -222,6 +223,17 @@ absl::Status Segment::CheckDrop(const protocol::DropSegmentRequest& request,
            volume::FormatMembershipEpoch(std::max(told.epoch, known.epoch))));
 }
 
+SegmentState Segment::Remains(const protocol::DropSegmentRequest& request) const {
+  return {.segment = state_.segment,
+          .incarnation = state_.incarnation,
+          .is_dropped = true,
+          .descriptor = state_.descriptor,
+          .membership = request.membership,
+          .slot = state_.slot,
+          .epoch = request.epoch,
+          .writer = request.writer};
+}
+
 void Segment::ReplyToRaise(const PendingRaise& raise) {
   if (state_.epoch == raise.epoch && state_.writer == raise.writer) {
     epoch_replies_.push_back({raise.from, Status()});
@@ -251,7 +263,11 @@ SegmentOutput Segment::TakeOutput() {
   if (log_start_due_.has_value() && pending_.is_settled()) HandOutLogStart(&out);
   if (out.persist.empty() && !pending_.round().empty()) HandOut(&out);
   for (ReplyToken to : std::exchange(acks_due_, {})) {
-    out.acks.push_back({to, {.segment = state_.segment, .epoch = state_.epoch, .scl = log_.scl()}});
+    out.acks.push_back({to,
+                        {.segment = state_.segment,
+                         .incarnation = state_.incarnation,
+                         .epoch = state_.epoch,
+                         .scl = log_.scl()}});
     if (HasGap()) acked_at_gap_.insert(to);
   }
   for (SegmentOutput::Ack& refusal : refusals_) out.acks.push_back(std::move(refusal));

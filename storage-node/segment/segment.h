@@ -146,6 +146,8 @@ class Segment {
   // `node`: the name of the node that it lies on. Changes nothing: once dropped, it is not to be
   // used any more.
   absl::Status CheckDrop(const protocol::DropSegmentRequest& request, std::string_view node) const;
+  // What stays of it on the disk once that request has dropped it (dropped_segments.h).
+  SegmentState Remains(const protocol::DropSegmentRequest& request) const;
   // Everything handed out with tickets <= `ticket` is durable.
   void Persisted(PersistTicket ticket);
   // The store refused `ticket` for want of room; nothing of it was written. Its batches are
@@ -186,6 +188,8 @@ class Segment {
   protocol::SegmentStatus Status() const;
   // The promise as it binds now, durable or not: nothing of a lower epoch is taken in any more.
   VolumeEpoch promised_epoch() const { return fence_.epoch(); }
+  // Tells of promised_epoch().
+  protocol::EpochAnswer Answer(const protocol::EpochProbe& probe) const;
   // Records are missing that were announced durable, or below others that are held.
   bool HasGap() const { return log_.scl() < told_.pg_lsn_at_vdl || log_.records_ahead() > 0; }
   const SegmentState& state() const { return state_; }

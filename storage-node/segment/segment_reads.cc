@@ -132,6 +132,13 @@ absl::StatusOr<PageCopyPlan> Segment::PlanPageCopy(const protocol::CopyPagesRequ
   return plan;
 }
 
+protocol::EpochAnswer Segment::Answer(const protocol::EpochProbe& probe) const {
+  return {.segment = state_.segment,
+          .incarnation = state_.incarnation,
+          .round = probe.round,
+          .epoch = promised_epoch()};
+}
+
 absl::Status Segment::CheckCreate(const protocol::CreateSegmentRequest& request) const {
   // Asked again: it may have learnt of later members and groups since.
   const volume::Descriptor& known = state_.descriptor;

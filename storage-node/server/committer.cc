@@ -58,13 +58,13 @@ void Committer::Create(SegmentState state, std::function<void(absl::Status)> don
     done(absl::UnavailableError("the storage node is stopping"));
     return;
   }
-  queue_.creations.push_back({std::move(state), {}, std::move(done)});
+  queue_.creations.push_back({std::move(state), std::move(done)});
   Wake(std::move(lock));
 }
 
-void Committer::Drop(SegmentId segment, std::function<void(absl::Status)> done) {
+void Committer::Drop(SegmentState remains, std::function<void(absl::Status)> done) {
   std::unique_lock<std::mutex> lock(mutex_);
-  queue_.creations.push_back({std::nullopt, segment, std::move(done)});
+  queue_.creations.push_back({std::move(remains), std::move(done)});
   Wake(std::move(lock));
 }
 
@@ -134,15 +134,16 @@ void Committer::Gather(Queue queue, Round* round) {
     Take(slot, round);
   }
   for (Creation& creation : queue.creations) {
-    if (creation.state.has_value()) {
-      round->write.states.push_back(*creation.state);
-    } else if (round->HoldsSomethingOf(creation.dropped)) {
+    if (!creation.state.is_dropped) {
+      round->write.states.push_back(creation.state);
+    } else if (round->HoldsSomethingOf(creation.state.segment)) {
       // Within one write what is dropped goes first: what was taken before would outlive it.
       std::lock_guard<std::mutex> lock(mutex_);
       queue_.creations.push_back(std::move(creation));
       continue;
     } else {
-      round->write.dropped_segments.push_back(creation.dropped);
+      round->write.dropped_segments.push_back(creation.state.segment);
+      round->write.remains.push_back(creation.state);
     }
     round->creations.push_back(std::move(creation));
   }

@@ -35,8 +35,8 @@ class Committer {
   void Enqueue(SegmentSlot* slot);
   // Makes the state of a new segment durable; `done` is told.
   void Create(SegmentState state, std::function<void(absl::Status)> done);
-  // Takes a segment off the disk; its slot is_dropped. `done` is told.
-  void Drop(SegmentId segment, std::function<void(absl::Status)> done);
+  // Takes a segment off the disk but for `remains`; its slot is_dropped. `done` is told.
+  void Drop(SegmentState remains, std::function<void(absl::Status)> done);
   // A write elsewhere failed: the node ends.
   void ReportFatal(absl::Status error);
 
@@ -56,8 +56,7 @@ class Committer {
 
  private:
   struct Creation {
-    std::optional<SegmentState> state;  // none: `dropped` goes
-    SegmentId dropped;
+    SegmentState state;  // is_dropped: what remains
     std::function<void(absl::Status)> done;
   };
   using Tickets = std::vector<std::pair<SegmentSlot*, PersistTicket>>;

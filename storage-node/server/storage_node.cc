@@ -13,6 +13,7 @@
 #include "common/base/status.h"
 #include "common/base/text.h"
 #include "common/rpc/logging.h"
+#include "storage-node/segment/dropped_segments.h"
 #include "storage-node/server/answer_router.h"
 #include "storage-node/server/collect_task.h"
 #include "storage-node/server/committer.h"
@@ -105,6 +106,7 @@ class StorageNodeImpl : public StorageNode {
   // Threads may still be looking at one that was dropped; guarded by slots_mutex_.
   std::vector<std::unique_ptr<SegmentSlot>> dropped_slots_;
   std::mutex create_mutex_;  // one creation or drop at a time
+  DroppedSegments dropped_;  // guarded by create_mutex_
 
   Committer committer_;  // its thread uses all of the above
   DamageBook book_;
@@ -131,7 +133,13 @@ class StorageNodeImpl::Stream : public AppendStream {
 
 absl::Status StorageNodeImpl::Load() {
   ASSIGN_OR_RETURN(std::vector<SegmentState> states, store_->LoadStates());
-  for (SegmentState& state : states) RETURN_IF_ERROR(LoadSegment(std::move(state)));
+  for (SegmentState& state : states) {
+    if (state.is_dropped) {
+      dropped_.Add(std::move(state));
+    } else {
+      RETURN_IF_ERROR(LoadSegment(std::move(state)));
+    }
+  }
   if (options_.upkeep.is_enabled) StartUpkeep();
   return absl::OkStatus();
 }
@@ -251,6 +259,7 @@ void StorageNodeImpl::Refuse(ReplyToken from, SegmentId segment, absl::Status wh
   if (SegmentSlot* slot = Find(segment)) {
     std::lock_guard<std::mutex> lock(slot->mutex);
     const protocol::SegmentStatus status = slot->segment.Status();
+    ack.incarnation = status.incarnation;
     ack.epoch = status.epoch;
     ack.scl = status.scl;
   }
@@ -258,12 +267,10 @@ void StorageNodeImpl::Refuse(ReplyToken from, SegmentId segment, absl::Status wh
 }
 
 protocol::EpochAnswer StorageNodeImpl::AnswerProbe(const protocol::EpochProbe& probe) const {
-  protocol::EpochAnswer answer{.segment = probe.segment, .round = probe.round};
-  if (SegmentSlot* slot = Find(probe.segment)) {
-    std::lock_guard<std::mutex> lock(slot->mutex);
-    answer.epoch = slot->segment.promised_epoch();
-  }
-  return answer;
+  SegmentSlot* slot = Find(probe.segment);
+  if (slot == nullptr) return {.segment = probe.segment, .round = probe.round};
+  std::lock_guard<std::mutex> lock(slot->mutex);
+  return slot->segment.Answer(probe);
 }
 
 void StorageNodeImpl::RaiseEpoch(
@@ -318,14 +325,11 @@ absl::StatusOr<protocol::SegmentStatus> StorageNodeImpl::CreateSegment(
     RETURN_IF_ERROR(slot->segment.CheckCreate(request));
     return slot->segment.Status();
   }
-  SegmentState state{.segment = id,
-                     .incarnation = DrawIncarnation(),
-                     .descriptor = request.descriptor,
-                     .membership = request.membership,
-                     .slot = request.slot};
+  ASSIGN_OR_RETURN(SegmentState state, dropped_.Make(request, DrawIncarnation()));
   std::promise<absl::Status> committed;
   committer_.Create(state, [&](absl::Status status) { committed.set_value(std::move(status)); });
   RETURN_IF_ERROR(committed.get_future().get());
+  dropped_.MadeAnew(id);
   auto slot = std::make_unique<SegmentSlot>(std::move(state));
   slot->segment.FinishRestore(std::nullopt);
   protocol::SegmentStatus status = slot->segment.Status();
@@ -340,15 +344,18 @@ absl::Status StorageNodeImpl::DropSegment(const protocol::DropSegmentRequest& re
   std::lock_guard<std::mutex> one_at_a_time(create_mutex_);
   SegmentSlot* slot = Find(request.segment);
   if (slot == nullptr) return absl::OkStatus();
+  SegmentState remains;
   {
     std::lock_guard<std::mutex> lock(slot->mutex);
     RETURN_IF_ERROR(slot->segment.CheckDrop(request, options_.node));
+    remains = slot->segment.Remains(request);
     slot->is_dropped = true;
   }
   std::promise<absl::Status> committed;
-  committer_.Drop(slot->id, [&](absl::Status status) { committed.set_value(std::move(status)); });
+  committer_.Drop(remains, [&](absl::Status status) { committed.set_value(std::move(status)); });
   // Left on the disk, it comes back when the node is started, and is dropped then.
   RETURN_IF_ERROR(committed.get_future().get());
+  dropped_.Add(std::move(remains));
   spdlog::info("segment dropped, it was replaced{}",
                rpc::Fields("volume", FormatVolumeId(slot->id.volume), "pg", slot->id.pg));
   std::lock_guard<std::shared_mutex> lock(slots_mutex_);

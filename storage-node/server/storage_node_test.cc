@@ -330,6 +330,30 @@ TEST_F(StorageNodeTest, CreatingIsIdempotentAndExact) {
   EXPECT_THAT(node_->Status().segments, SizeIs(3));
 }
 
+TEST_F(StorageNodeTest, ALateRequestMakesNothingInThePlaceOfADroppedSegment) {
+  StartWithSegments();
+  const auto made_by_the_first = CreateRequest(kVolume, kGeometry, kPg);
+  ASSERT_OK(Raise(node_.get(), kSegment, 2));
+  volume::Membership without = made_by_the_first.membership;
+  without.members[0].node = "successor";
+  without.epoch = volume::TakenOver(without, VolumeEpoch(2)).epoch;
+  ASSERT_OK(node_->DropSegment({kSegment, VolumeEpoch(2), WriterId(1), without}));
+  for (int round = 0; round < 2; ++round) {
+    EXPECT_THAT(node_->Status().segments, SizeIs(1));
+    EXPECT_THAT(
+        node_->CreateSegment(made_by_the_first),
+        StatusIs(absl::StatusCode::kFailedPrecondition, ::testing::HasSubstr("was replaced")));
+    Restart();
+  }
+  auto comes_back = made_by_the_first;
+  comes_back.membership.epoch = without.epoch.Next();
+  const auto anew = node_->CreateSegment(comes_back);
+  ASSERT_OK(anew);
+  EXPECT_EQ(anew->epoch, VolumeEpoch(2)) << "what was promised is kept";
+  Restart();
+  EXPECT_THAT(node_->Status().segments, SizeIs(2));
+}
+
 TEST_F(StorageNodeTest, AStreamThatEndedHearsNothing) {
   StartWithSegments();
   Gate gate(disk_.get());

@@ -136,6 +136,7 @@ void MemoryDisk::Apply(const StoreWrite& write) {
     files_[append.segment].log[append.position] = append.batch;
   }
   for (const LogHighWater& mark : write.high_water) files_[mark.segment].high_water = mark;
+  for (const SegmentState& state : write.remains) files_[state.segment].state = state;
   for (const SegmentState& state : write.states) files_[state.segment].state = state;
 }
 

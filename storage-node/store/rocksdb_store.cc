@@ -75,6 +75,9 @@ absl::Status RocksDbStore::Commit(const StoreWrite& write) {
   for (const LogHighWater& mark : write.high_water) {
     batch.Put(family(kHighWater), SegmentKey(mark.segment), EncodeHighWater(mark));
   }
+  for (const SegmentState& state : write.remains) {
+    batch.Put(family(kMeta), SegmentKey(state.segment), EncodeState(state));
+  }
   for (const SegmentState& state : write.states) {
     batch.Put(family(kMeta), SegmentKey(state.segment), EncodeState(state));
   }

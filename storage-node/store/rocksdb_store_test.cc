@@ -14,6 +14,7 @@
 #include "common/base/text.h"
 #include "common/testing/temporary_folder.h"
 #include "storage-node/store/rocksdb_store_testing.h"
+#include "storage-node/store/store_codec.h"
 
 namespace sextant::storage {
 namespace {
@@ -201,7 +202,8 @@ TEST_F(RocksDbStoreTest, ACreationCutShortIsTakenUpAgain) {
   ASSERT_TRUE(Append(1, "kept").ok());
   store_.reset();
   std::ofstream(options_.directory + "/SEXTANT")  // crashed before the store was known to be whole
-      << "kind: sextant-storage-node\nformat: 3\nnode: az1-a\nzone: az1\nstate: creating\n";
+      << "kind: sextant-storage-node\nformat: " << kDirectoryFormat
+      << "\nnode: az1-a\nzone: az1\nstate: creating\n";
   ASSERT_TRUE(Open().ok());
   EXPECT_EQ(Scan().size(), 1u);
   std::ostringstream marker;

@@ -40,6 +40,8 @@ namespace sextant::storage {
 struct SegmentState {
   SegmentId segment;
   IncarnationId incarnation;
+  // The segment is no more. What it promised is left, so that nothing passes for it that did not.
+  bool is_dropped = false;
   volume::Descriptor descriptor;
   volume::Membership membership;
   quorum::Slot slot = 0;
@@ -97,6 +99,8 @@ struct StoreWrite {
   // State, mark, log and page versions of the segment go. They go first: the same write may begin
   // the segment anew.
   std::vector<SegmentId> dropped_segments;
+  // What takes the place of a dropped one's state: is_dropped.
+  std::vector<SegmentState> remains;
 
   bool empty() const {
     return log.empty() && high_water.empty() && states.empty() && log_drops.empty() &&
@@ -115,7 +119,7 @@ class SegmentStore {
   // Returns once everything in `write` survives a power loss.
   virtual absl::Status Commit(const StoreWrite& write) = 0;
 
-  // All segments of the directory.
+  // All segments of the directory, and what remains of dropped ones.
   virtual absl::StatusOr<std::vector<SegmentState>> LoadStates() = 0;
   // The high-water mark of one segment; nullopt before its first append. It says what must be
   // there, not what is.

@@ -109,6 +109,7 @@ void DecodePositions(Reader* in, PositionSet* set) {
 void EncodeStateBody(const SegmentState& state, std::string* out) {
   PutFixed32(out, kDirectoryFormat);
   PutFixed64(out, state.incarnation.value());
+  PutVarint(out, state.is_dropped);
   const volume::Geometry& geometry = state.descriptor.geometry;
   PutVarint(out, geometry.page_bytes);
   PutVarint(out, geometry.pages_per_pg);
@@ -143,6 +144,7 @@ void EncodeStateBody(const SegmentState& state, std::string* out) {
 
 void DecodeStateBody(Reader* in, SegmentState* state) {
   state->incarnation = IncarnationId(in->Fixed64());
+  state->is_dropped = in->VarintUpTo(1) == 1;
   volume::Geometry& geometry = state->descriptor.geometry;
   geometry.page_bytes = static_cast<uint32_t>(in->VarintUpTo(UINT32_MAX));
   geometry.pages_per_pg = in->Varint();

@@ -19,7 +19,7 @@ namespace sextant::storage {
 
 // Of the whole directory: in its marker file and in every segment state. A binary opens its own
 // only.
-inline constexpr uint32_t kDirectoryFormat = 3;
+inline constexpr uint32_t kDirectoryFormat = 4;
 
 inline constexpr size_t kSegmentKeyBytes = 12;  // volume, pg
 inline constexpr size_t kHighWaterBytes = 20;   // of a value: crc, position, LSN

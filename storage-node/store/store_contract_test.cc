@@ -287,6 +287,23 @@ TEST_P(StoreContractTest, ADroppedSegmentLeavesNothingBehind) {
   }
 }
 
+TEST_P(StoreContractTest, WhatRemainsOfADroppedSegmentStaysUntilItIsMadeAnew) {
+  ASSERT_TRUE(store_->Commit({.states = {FullState(a_)}}).ok());
+  ASSERT_TRUE(Append(a_, 1, "batch").ok());
+  SegmentState remains = FullState(a_);
+  remains.is_dropped = true;
+  ASSERT_TRUE(store_->Commit({.dropped_segments = {a_}, .remains = {remains}}).ok());
+  for (int round = 0; round < 2; ++round) {
+    EXPECT_THAT(*store_->LoadStates(), ::testing::ElementsAre(remains));
+    EXPECT_EQ(*store_->LoadHighWater(a_), std::nullopt);
+    EXPECT_THAT(Scan(a_), ::testing::IsEmpty());
+    Reopen();
+  }
+  ASSERT_TRUE(store_->Commit({.states = {FullState(a_)}}).ok());
+  Reopen();
+  EXPECT_THAT(*store_->LoadStates(), ::testing::ElementsAre(FullState(a_)));
+}
+
 TEST_P(StoreContractTest, ASegmentMayBeDroppedAndBegunAnewInOneWrite) {
   ASSERT_TRUE(Append(a_, 1, "old").ok());
   ASSERT_TRUE(Append(a_, 2, "old").ok());

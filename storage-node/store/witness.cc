@@ -49,7 +49,7 @@ absl::Status GetEntries(std::string_view* in, Take take) {
 std::optional<IncarnationId> IncarnationIn(const std::map<SegmentId, SegmentState>& states,
                                            SegmentId segment) {
   const auto state = states.find(segment);
-  if (state == states.end()) return std::nullopt;
+  if (state == states.end() || state->second.is_dropped) return std::nullopt;
   return state->second.incarnation;
 }
 
@@ -80,6 +80,7 @@ void FindLostEnds(const Marks& database, const Marks& witness, std::vector<std::
 // Nothing says how far the logs reached.
 void Distrust(Witness* contents) {
   for (const auto& [segment, state] : contents->states) {
+    if (state.is_dropped) continue;
     LogHighWater& mark = contents->marks.try_emplace(segment).first->second;
     mark.segment = segment;
   }
@@ -118,6 +119,7 @@ void Witness::Apply(const StoreWrite& write) {
     marks.erase(segment);
   }
   for (const LogHighWater& mark : write.high_water) marks[mark.segment] = mark;
+  for (const SegmentState& state : write.remains) states[state.segment] = state;
   for (const SegmentState& state : write.states) states[state.segment] = state;
   if (ChangesStates(write)) ++version;
 }
@@ -203,7 +205,8 @@ absl::StatusOr<Reconciled> Reconcile(const DatabaseContents& database,
         contents.RaiseMark(mark);
       }
       for (const auto& [segment, state] : *database.states) {
-        if (IncarnationIn(contents.states, segment) != state.incarnation)
+        const bool is_live = !state.is_dropped;
+        if (is_live && IncarnationIn(contents.states, segment) != state.incarnation)
           result.dropped_segments.push_back(segment);
       }
     }

@@ -101,6 +101,24 @@ TEST_F(WitnessTest, APromiseStandsIfOnlyTheWitnessRemembersIt) {
   EXPECT_EQ(result.contents.version, witness_.version);
 }
 
+TEST_F(WitnessTest, WhatRemainsOfADroppedSegmentStandsIfOnlyTheWitnessRemembersIt) {
+  Both({.high_water = {Mark(kB, 5)}, .states = {State(kB, 3)}});
+  SegmentState remains = State(kB, 4);
+  remains.is_dropped = true;
+  witness_.Apply({.dropped_segments = {kB}, .remains = {remains}});
+  const Reconciled behind = Run();
+  EXPECT_TRUE(behind.is_database_behind);
+  EXPECT_EQ(behind.contents.states.at(kB), remains);
+  EXPECT_THAT(behind.contents.marks, IsEmpty());
+  EXPECT_THAT(behind.dropped_segments, ElementsAre(kB));
+
+  DatabaseOnly({.dropped_segments = {kB}, .remains = {remains}});
+  const Reconciled even = Run();
+  EXPECT_FALSE(even.is_database_behind);
+  EXPECT_THAT(even.dropped_segments, IsEmpty());
+  EXPECT_THAT(Reconcile(Database(), absl::DataLossError("both"))->contents.marks, IsEmpty());
+}
+
 TEST_F(WitnessTest, WithoutWitnessLogsAreDamagedForGood) {
   Both({.high_water = {Mark(kA, 5)}, .states = {State(kA, 3), State(kB, 3)}});
   const auto result = Reconcile(Database(), absl::DataLossError("both"));

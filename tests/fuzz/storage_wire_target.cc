@@ -43,8 +43,9 @@ void Ack(std::string_view bytes) {
   v1::AppendAck sent;
   rpc::ToProto(ack, &sent);
   const protocol::AppendAck arrived = rpc::FromProto(sent);
-  SEXTANT_CHECK(arrived.segment == ack.segment && arrived.epoch == ack.epoch &&
-                arrived.scl == ack.scl && arrived.status == ack.status)
+  SEXTANT_CHECK(arrived.segment == ack.segment && arrived.incarnation == ack.incarnation &&
+                arrived.epoch == ack.epoch && arrived.scl == ack.scl &&
+                arrived.status == ack.status)
       << ack.status;
 }
 

@@ -164,6 +164,7 @@ void SimDisk::LoseAll() {
   sim_.Count(Fault::kDiskLost);
   sim_.Tell("node ", node_, ": disk lost");
   image_.clear();
+  remains_.clear();
   directory_ = directory_.Next();
   unflushed_.clear();
   unsynced_.reset();

@@ -71,7 +71,11 @@ void SimDisk::MakeDurable(const StoreWrite& write) {
   for (const storage::LogHighWater& mark : write.high_water) {
     image_[mark.segment].high_water = mark;
   }
-  for (const storage::SegmentState& state : write.states) image_[state.segment].state = state;
+  for (const storage::SegmentState& state : write.remains) remains_[state.segment] = state;
+  for (const storage::SegmentState& state : write.states) {
+    remains_.erase(state.segment);
+    image_[state.segment].state = state;
+  }
   for (const storage::LogDrop& drop : write.log_drops) {
     auto& log = image_[drop.segment].log;
     log.erase(log.begin(), log.lower_bound(drop.before));
@@ -197,6 +201,7 @@ absl::StatusOr<std::vector<storage::SegmentState>> SimDisk::LoadStates() {
   for (const auto& [segment, files] : image_) {
     if (files.state.has_value()) states.push_back(*files.state);
   }
+  for (const auto& [segment, state] : remains_) states.push_back(state);
   return states;
 }
 

@@ -134,7 +134,8 @@ class SimDisk final : public storage::SegmentStore {
   Sim& sim_;
   const NodeNo node_;
   Image image_;
-  DirectoryId directory_{1};  // another one after each loss
+  std::map<SegmentId, storage::SegmentState> remains_;  // of dropped segments
+  DirectoryId directory_{1};                            // another one after each loss
   std::optional<storage::StoreWrite> unsynced_;
   std::vector<PageUndo> unflushed_;  // what was done to page versions, in order
   bool is_under_way_ = false;        // between Begin and End

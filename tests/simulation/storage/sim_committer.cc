@@ -25,12 +25,12 @@ void SimCommitter::Enqueue(Slot* slot) {
 }
 
 void SimCommitter::Create(storage::SegmentState state, std::function<void(absl::Status)> done) {
-  creations_.push_back({std::move(state), {}, std::move(done)});
+  creations_.push_back({std::move(state), std::move(done)});
   Wake();
 }
 
-void SimCommitter::Drop(SegmentId segment, std::function<void(absl::Status)> done) {
-  creations_.push_back({std::nullopt, segment, std::move(done)});
+void SimCommitter::Drop(storage::SegmentState remains, std::function<void(absl::Status)> done) {
+  creations_.push_back({std::move(remains), std::move(done)});
   Wake();
 }
 
@@ -55,13 +55,14 @@ void SimCommitter::Gather() {
     Take(slot, &round_);
   }
   for (Creation& creation : std::exchange(creations_, {})) {
-    if (creation.state.has_value()) {
-      round_.write.states.push_back(*creation.state);
-    } else if (round_.HoldsSomethingOf(creation.dropped)) {
+    if (!creation.state.is_dropped) {
+      round_.write.states.push_back(creation.state);
+    } else if (round_.HoldsSomethingOf(creation.state.segment)) {
       creations_.push_back(std::move(creation));  // next time: dropping goes first in a write
       continue;
     } else {
-      round_.write.dropped_segments.push_back(creation.dropped);
+      round_.write.dropped_segments.push_back(creation.state.segment);
+      round_.write.remains.push_back(creation.state);
     }
     round_.creations.push_back(std::move(creation));
   }

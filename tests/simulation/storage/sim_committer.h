@@ -30,15 +30,14 @@ class SimCommitter {
   void Enqueue(Slot* slot);
   void Create(storage::SegmentState state, std::function<void(absl::Status)> done);
   // The segment's slot is_dropped.
-  void Drop(SegmentId segment, std::function<void(absl::Status)> done);
+  void Drop(storage::SegmentState remains, std::function<void(absl::Status)> done);
   // A write elsewhere failed: the process ends.
   void ReportFatal(const absl::Status& error);
   bool is_busy() const { return is_busy_; }
 
  private:
   struct Creation {
-    std::optional<storage::SegmentState> state;  // none: `dropped` goes
-    SegmentId dropped;
+    storage::SegmentState state;  // is_dropped: what remains
     std::function<void(absl::Status)> done;
   };
   using Tickets = std::vector<std::pair<Slot*, storage::PersistTicket>>;

@@ -98,6 +98,10 @@ void StorageHost::Load() {
   auto states = disk_.LoadStates();
   SEXTANT_CHECK(states.ok());
   for (storage::SegmentState& state : *states) {
+    if (state.is_dropped) {
+      running_->dropped.Add(std::move(state));
+      continue;
+    }
     const storage::LogPosition from = state.first_position;
     auto slot = std::make_unique<Slot>(std::move(state));
     const absl::Status scanned =
@@ -175,9 +179,10 @@ void StorageHost::BatchArrived(StreamId stream, std::shared_ptr<const std::strin
 
 void StorageHost::ProbeArrived(StreamId stream, const protocol::EpochProbe& probe) {
   if (!running_->streams.contains(stream)) return;
-  protocol::EpochAnswer answer{.segment = probe.segment, .round = probe.round};
-  if (Slot* slot = Find(probe.segment)) answer.epoch = slot->segment.promised_epoch();
-  world_.streams->Answer(stream, answer);
+  if (Slot* slot = Find(probe.segment)) {
+    return world_.streams->Answer(stream, slot->segment.Answer(probe));
+  }
+  world_.streams->Answer(stream, {.segment = probe.segment, .round = probe.round});
 }
 
 void StorageHost::Append(ReplyToken from, std::shared_ptr<const std::string> bytes) {
@@ -212,6 +217,7 @@ void StorageHost::Refuse(ReplyToken from, SegmentId segment, absl::Status why) {
   protocol::AppendAck ack{.segment = segment, .status = std::move(why)};
   if (Slot* slot = Find(segment)) {
     const protocol::SegmentStatus status = slot->segment.Status();
+    ack.incarnation = status.incarnation;
     ack.epoch = status.epoch;
     ack.scl = status.scl;
   }

@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "storage-node/segment/dropped_segments.h"
 #include "tests/simulation/disk/sim_disk.h"
 #include "tests/simulation/network/network.h"
 #include "tests/simulation/network/streams.h"
@@ -78,6 +79,7 @@ class StorageHost final : public StreamServer {
     std::map<storage::ReplyToken, protocol::RaiseEpochRequest> raise_requests;
     std::map<storage::ReplyToken, std::function<void(absl::Status)>> log_starts;
     std::vector<std::unique_ptr<Slot>> dropped_slots;  // something may still be looking at one
+    storage::DroppedSegments dropped;
     std::set<std::pair<SegmentId, storage::DamagedPage>> damaged_pages;
     std::unique_ptr<SimCommitter> committer;
     std::unique_ptr<SimGossip> gossip;

@@ -37,14 +37,16 @@ void StorageHost::CreateSegment(const protocol::CreateSegmentRequest& request,
     }
     return answer(slot->segment.Status());
   }
-  storage::SegmentState state{.segment = id,
-                              .incarnation = IncarnationId(sim_.rng.Next() | 1),
-                              .descriptor = request.descriptor,
-                              .membership = request.membership,
-                              .slot = request.slot};
-  running_->committer->Create(state, [this, state, answer](const absl::Status& status) {
+  const absl::StatusOr<storage::SegmentState> made =
+      running_->dropped.Make(request, IncarnationId(sim_.rng.Next() | 1));
+  if (!made.ok()) {
+    running_->is_creating = false;
+    return answer(made.status());
+  }
+  running_->committer->Create(*made, [this, state = *made, answer](const absl::Status& status) {
     running_->is_creating = false;
     if (!status.ok()) return answer(status);
+    running_->dropped.MadeAnew(state.segment);
     auto slot = std::make_unique<Slot>(state);
     slot->segment.FinishRestore(std::nullopt);
     answer(slot->segment.Status());
@@ -63,11 +65,13 @@ void StorageHost::DropSegment(const protocol::DropSegmentRequest& request,
     return status.ok() ? answer(protocol::DropSegmentReply{}) : answer(status);
   }
   slot->is_dropped = true;
-  running_->committer->Drop(slot->id, [this, slot, answer](const absl::Status& dropped) {
+  const storage::SegmentState remains = slot->segment.Remains(request);
+  running_->committer->Drop(remains, [this, slot, remains, answer](const absl::Status& dropped) {
     running_->is_creating = false;
     // Left on the disk, it comes back when the node is started, and is dropped then.
     if (!dropped.ok()) return answer(dropped);
     sim_.Tell(member_.node, " pg ", slot->id.pg, ": segment dropped");
+    running_->dropped.Add(remains);
     auto found = running_->slots.extract(slot->id);
     running_->dropped_slots.push_back(std::move(found.mapped()));
     answer(protocol::DropSegmentReply{});
