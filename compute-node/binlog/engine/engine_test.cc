@@ -3,7 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <filesystem>
+#include <thread>
 
 #include "common/testing/status_matchers.h"
 #include "common/testing/temporary_folder.h"
@@ -128,6 +130,48 @@ TEST_F(EngineTest, AReplicaIsEqualAlsoAfterRestarts) {
     StopSource();
     StartSource();
   }
+}
+
+// A token that is too low would let its session go back in time on another replica.
+TEST_F(EngineTest, AReplicaShowsNothingBeyondThePositionThatItTells) {
+  StartSource();
+  constexpr int kRows = 400;
+  {
+    sql::SqlClient client(*executor_);
+    ASSERT_TRUE(client.Run("CREATE TABLE t(a)").ok());
+    for (int i = 0; i < kRows; ++i) ASSERT_TRUE(client.Run("INSERT INTO t VALUES(1)").ok());
+  }
+  auto data = LocalData::Open(ReplicaFolder(), kReplica.folder, {});
+  ASSERT_OK(data.status());
+  ReplicaEngine replica(data->get(), {});
+  compute::WriteTicketQueue tickets;
+  sql::SqlOptions options;
+  options.is_read_only = true;
+  sql::SqlExecutor executor(&replica, &tickets, options);
+  std::atomic<bool> is_over = false;
+  int beyond = 0;
+  std::thread reading([&] {
+    sql::SqlClient client(executor);
+    while (!is_over) {
+      const sql::Answer answer = client.Run("SELECT count(*) FROM t");
+      if (!answer.ok()) continue;  // there is no table yet
+      const uint64_t seen = 1 + static_cast<uint64_t>(std::stoll(answer.rows()));
+      beyond += seen > answer.position.value() ? 1 : 0;
+    }
+  });
+  replica.Connected();
+  auto reader = BinlogReader::At(&data_->store(), TxnSeq(1));
+  ASSERT_OK(reader.status());
+  for (uint64_t seq = 1; seq <= kRows + 1; ++seq) {  // each a batch of its own
+    const auto piece = reader->Next(TxnSeq(seq), 1);
+    ASSERT_OK(piece.status());
+    EXPECT_OK(replica.Receive(piece->bytes).status());
+    ASSERT_TRUE(sql::Eventually([&] { return replica.status().applied == TxnSeq(seq); }));
+  }
+  is_over = true;
+  reading.join();
+  EXPECT_EQ(beyond, 0);
+  executor.Stop();
 }
 
 TEST_F(EngineTest, TheBinlogBringsDataThatIsBehindUpToDate) {

@@ -151,6 +151,7 @@ absl::Status LocalData::UpdateState(const std::function<void(NodeState*)>& edit)
 absl::Status LocalData::CatchUp() {
   ASSIGN_OR_RETURN(const Gtid at, ReadPosition(db_.get()));
   position_ = at.seq;
+  shown_ = position_.value();
   const GtidSet history = store_->history();
   if (at.seq > TxnSeq(0) && !history.Contains(at)) {
     return absl::DataLossError(Text("the data goes through ", FormatGtid(at),
@@ -187,10 +188,14 @@ absl::StatusOr<LocalData::Applied> LocalData::ApplyThrough(TxnSeq through) {
     if (status.ok()) last = transaction->header;
   }
   if (status.ok()) status = WritePosition(db, last.gtid);
-  if (status.ok()) status = Run(db, "COMMIT");
+  if (status.ok()) {
+    shown_.store(last.gtid.seq.value(), std::memory_order_release);
+    status = Run(db, "COMMIT");
+  }
   if (!status.ok()) {
     reader_.reset();
     Run(db, "ROLLBACK").IgnoreError();
+    shown_ = position_.value();
     return status;
   }
   position_ = last.gtid.seq;
@@ -222,6 +227,7 @@ absl::Status LocalData::Rewind(TxnSeq keep) {
     Run(db, "PRAGMA synchronous=NORMAL").IgnoreError();
     RETURN_IF_ERROR(status);
     position_ = keep;
+    shown_ = keep.value();
   }
   reader_.reset();
   // A crash before this is done finds the data behind the binlog, and begins again.

@@ -61,6 +61,9 @@ class LocalData {
   // Durable when it returns; `edit` is called once, and nobody else changes the state meanwhile.
   absl::Status UpdateState(const std::function<void(NodeState*)>& edit);
   TxnSeq position() const { return position_; }
+  // Others may see the data through it by now, and not beyond: set before a batch commits, while
+  // position() moves after it. Any thread.
+  TxnSeq shown() const { return TxnSeq(shown_.load(std::memory_order_acquire)); }
 
   struct Applied {
     TxnSeq through;
@@ -103,6 +106,7 @@ class LocalData {
   DatabasePtr db_;
   std::unique_ptr<RowApply> apply_;  // before db_ is closed
   TxnSeq position_;
+  std::atomic<uint64_t> shown_{0};
   std::optional<BinlogReader> reader_;
   int wal_pages_ = 0;
   std::atomic<uint64_t> checkpointed_{0};

@@ -20,7 +20,7 @@ namespace sextant::binlog {
 class LocalHost {
  public:
   virtual ~LocalHost() = default;
-  // The newest transaction that a read that begins now may see.
+  // A read that has ended saw no transaction above it.
   virtual TxnSeq Head() const = 0;
   // --- a source's, for the holder of the write ticket
   virtual Gtid NextGtid() const = 0;

@@ -66,7 +66,8 @@ class ReplicaEngine final : public sql::SqlEngine, private LocalHost {
 
  private:
   // --- LocalHost
-  TxnSeq Head() const override { return TxnSeq(applied_.load(std::memory_order_acquire)); }
+  // What a read saw may be visible and not yet counted as applied: its answer waits for that.
+  TxnSeq Head() const override { return data_->shown(); }
   Gtid NextGtid() const override { return {}; }
   absl::Status AppendToBinlog(Gtid, std::string_view) override { return CheckWrite(); }
   void Fail(const absl::Status&) override {}
