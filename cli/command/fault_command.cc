@@ -32,7 +32,7 @@ int List(const GlobalOptions& options) {
     list.push_back(
         {{"scenario", scenario.name}, {"shows", scenario.shows}, {"needs", NeedsOf(scenario)}});
     if (options.json()) continue;
-    std::cout << absl::StreamFormat("%-18s %s%s\n", scenario.name, scenario.shows,
+    std::cout << absl::StreamFormat("%-22s %s%s\n", scenario.name, scenario.shows,
                                     scenario.needs.disks ? " (root)" : "");
   }
   if (options.json()) std::cout << list.dump(2) << "\n";
@@ -128,8 +128,11 @@ void AddLoadVerb(CLI::App* noun, Cli* cli) {
 }
 
 void AddRunVerb(CLI::App* noun, Cli* cli) {
-  CLI::App* verb = noun->add_subcommand(
-      "run", "Plays a scenario on a cluster of its own, under load, and judges what clients saw.");
+  CLI::App* verb =
+      noun->add_subcommand("run",
+                           "Plays a scenario on a cluster of its own, under load, and judges what "
+                           "clients saw. Those that "
+                           "begin with binlog- play on a source and two replicas, for comparison.");
   auto flags = std::make_shared<FaultFlags>();
   verb->add_option("SCENARIO", flags->scenario, "What `sextant fault list` names.")->required();
   verb->add_option("--seed", flags->seed,
@@ -145,9 +148,10 @@ void AddRunVerb(CLI::App* noun, Cli* cli) {
   verb->add_option("--dir", flags->directory,
                    "Keeps the run's files here [./sextant-fault/SCENARIO-SEED].");
   verb->add_flag("--keep", flags->keep, "Keeps the cluster's data even where all is explained.");
-  verb->add_option(
-      "--storage-failpoint", flags->storage_failpoints,
-      "Gives every storage node this failpoint at every start: a bug that is planted.");
+  verb->add_option("--storage-failpoint", flags->storage_failpoints,
+                   "Gives every storage node this failpoint at every start: a bug that is planted. "
+                   "There are none "
+                   "in binlog mode.");
   verb->callback([cli, flags] { cli->run = [flags] { return RunFaults(*flags); }; });
 }
 

@@ -16,6 +16,7 @@
 #include "common/base/text.h"
 #include "common/rpc/channel.h"
 #include "common/rpc/status.h"
+#include "fault/cluster/replica_digests.h"
 #include "sextant/v1/storage.grpc.pb.h"
 
 namespace sextant::fault {
@@ -54,6 +55,7 @@ absl::StatusOr<uint32_t> DigestOf(Stub* stub, const std::string& node,
 }  // namespace
 
 absl::StatusOr<std::vector<std::string>> CompareMembers(const FaultCluster& cluster) {
+  if (cluster.is_binlog()) return CompareReplicas(cluster);
   std::map<std::string, std::unique_ptr<Stub>> stubs;
   std::string leader;
   for (const cli::NodeState& node : cluster.state().nodes) {

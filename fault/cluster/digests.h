@@ -1,4 +1,5 @@
-// Digests: do all members of every protection group hold the same pages?
+// Digests: do all members of every protection group hold the same pages; in binlog mode, all nodes
+// the same database?
 #pragma once
 
 #include <string>

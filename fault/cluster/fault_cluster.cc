@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
@@ -75,6 +76,11 @@ absl::Status FaultCluster::MakeFolder() {
   cli::ClusterSettings settings;
   settings.segment_bytes = options_.segment_bytes;
   settings.readers = static_cast<uint32_t>(options_.readers);
+  if (is_binlog()) {
+    settings.mode = "binlog";
+    settings.replicas = static_cast<uint32_t>(options_.replicas);
+    settings.semi_sync_acks = static_cast<uint32_t>(options_.semi_sync_acks);
+  }
   ASSIGN_OR_RETURN(std::vector<uint16_t> ports, cli::PickFreePorts(cli::PortsFor(settings) + 2));
   const std::vector<uint16_t> own(ports.end() - 2, ports.end());
   ports.resize(ports.size() - 2);
@@ -93,7 +99,7 @@ absl::Status FaultCluster::MakeFolder() {
 absl::Status FaultCluster::MakeDisks() {
   disks_ = std::make_unique<Disks>(options_.directory + "/disks");
   for (const cli::NodeState& node : state_.nodes) {
-    if (node.is_compute()) continue;
+    if (node.is_compute() && !is_binlog()) continue;
     RETURN_IF_ERROR(
         disks_->Add(node.name, cli::DataPath(options_.directory, node.name), options_.disk_bytes));
   }
@@ -116,7 +122,7 @@ Topology FaultCluster::topology() const {
   Topology topology;
   for (const cli::NodeState& node : state_.nodes) {
     if (node.is_compute()) {
-      const bool may_lead = options_.readers > 0 && node.name != leader_;
+      const bool may_lead = options_.readers + options_.replicas > 0 && node.name != leader_;
       if (may_lead) topology.readers.push_back(node.name);
       continue;
     }
@@ -260,26 +266,38 @@ absl::Status FaultCluster::TakeOver() {
   return absl::FailedPreconditionError("there is no other compute node");
 }
 
-absl::Status FaultCluster::Promote(const std::string& name) {
-  const std::string endpoint = Find(name)->listen;
+absl::Status FaultCluster::Promote(const Names& names) {
+  Names endpoints;
+  for (const std::string& name : names) endpoints.push_back(Find(name)->listen);
   const absl::Time deadline = absl::Now() + kStartTimeout;
-  absl::Status status;
-  do {  // it may be between two streams, and know nobody to ask
-    status = cli::Promote(endpoint, /*is_forced=*/false, absl::Seconds(10)).status();
-    if (status.ok()) break;
+  absl::Status status = absl::UnavailableError("none of those that may lead answers");
+  while (absl::Now() < deadline) {
+    // The best may be between two streams, and know nobody to ask; or another one is it by now.
+    const std::optional<size_t> best = cli::MostAdvanced(cli::AskComputeNodes(endpoints));
+    if (best.has_value()) {
+      const auto answer = cli::Promote(endpoints[*best], /*is_forced=*/false, absl::Seconds(10));
+      if (answer.ok()) {
+        leader_ = names[*best];
+        return AwaitLeading(answer->role(), deadline);
+      }
+      status = answer.status();
+    }
     absl::SleepFor(absl::Milliseconds(20));
-  } while (absl::Now() < deadline);
-  RETURN_IF_ERROR(status);
-  leader_ = name;
+  }
+  return status;
+}
+
+absl::Status FaultCluster::AwaitLeading(const std::string& role, absl::Time deadline) {
+  const std::string endpoint = LeaderEndpoint();
   while (absl::Now() < deadline) {
     const auto answer = cli::AskComputeNodes({endpoint})[0];
-    if (answer.ok() && answer->role() == "writer" && answer->phase() == "open") {
+    if (answer.ok() && answer->role() == role && answer->phase() == "open") {
       return absl::OkStatus();
     }
     absl::SleepFor(absl::Milliseconds(10));
   }
-  return absl::DeadlineExceededError(
-      Text(name, " was promoted and does not lead:\n", cli::LogTail(options_.directory, name)));
+  return absl::DeadlineExceededError(Text(leader_, " was promoted and does not lead:\n",
+                                          cli::LogTail(options_.directory, leader_)));
 }
 
 size_t FaultCluster::EndAll() {
@@ -310,52 +328,6 @@ absl::Status FaultCluster::SetLinks(const Names& from, const Names& to, const Li
     }
   }
   return absl::OkStatus();
-}
-
-absl::Status FaultCluster::AwaitServing(absl::Duration timeout) {
-  const absl::Time deadline = absl::Now() + timeout;
-  while (true) {
-    const absl::StatusOr<bool> is_serving = cli::IsServing(Find(leader_)->listen);
-    if (is_serving.ok() && *is_serving) {
-      state_.is_volume_created = true;
-      return cli::SaveState(options_.directory, state_);
-    }
-    if (absl::Now() >= deadline) {
-      return absl::DeadlineExceededError(
-          Text(leader_, " does not serve:\n", cli::LogTail(options_.directory, leader_)));
-    }
-    absl::SleepFor(absl::Milliseconds(10));
-  }
-}
-
-std::string FaultCluster::WhatIsMissing(bool idle) {
-  const auto answer = cli::AskComputeNodes({Find(leader_)->listen})[0];
-  if (!answer.ok()) return Text(leader_, ": ", std::string(View(answer.status().message())));
-  if (answer->phase() != "open") {
-    return Text(leader_, " is ", answer->phase(), ": ", answer->detail());
-  }
-  for (const v1::PgProgress& pg : answer->pgs()) {
-    for (const v1::MemberProgress& member : pg.members()) {
-      const bool has_all = !idle || member.scl() >= pg.last_lsn();
-      if (member.state() == "streaming" && has_all) continue;
-      return Text("pg ", pg.pg(), " on ", member.node(), " is ", member.state(), ", SCL ",
-                  member.scl(), " of ", pg.last_lsn());
-    }
-  }
-  return "";
-}
-
-absl::Status FaultCluster::AwaitWhole(absl::Duration timeout, bool idle) {
-  RETURN_IF_ERROR(AwaitServing(timeout));
-  const absl::Time deadline = absl::Now() + timeout;
-  while (true) {
-    const std::string missing = WhatIsMissing(idle);
-    if (missing.empty()) return absl::OkStatus();
-    if (absl::Now() >= deadline) {
-      return absl::DeadlineExceededError(Text("the cluster does not become whole: ", missing));
-    }
-    absl::SleepFor(absl::Milliseconds(20));
-  }
 }
 
 std::vector<std::string> FaultCluster::UnexpectedEnds() {

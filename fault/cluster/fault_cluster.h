@@ -1,4 +1,5 @@
-// FaultCluster: six storage nodes and compute nodes as processes of this machine, to be harmed.
+// FaultCluster: six storage nodes and compute nodes as processes of this machine, to be harmed; or,
+// in binlog mode, a source and its replicas.
 //
 // It lies in a folder as `sextant cluster up` makes it, so the other commands can look at it while
 // a run lasts. Methods of one thread at a time; addresses may be read from any.
@@ -18,6 +19,7 @@
 #include "fault/cluster/disks.h"
 #include "fault/relay/relay.h"
 #include "fault/scenario/scenario.h"
+#include "sextant/v1/compute.pb.h"
 
 namespace sextant::fault {
 
@@ -27,6 +29,8 @@ struct FaultClusterOptions {
   bool has_disks = false;  // Disks::Prepare() was called
   bool has_standby = false;
   int readers = 0;
+  int replicas = 0;  // not 0: binlog mode, without storage nodes, standby and readers
+  int semi_sync_acks = 0;
   uint64_t disk_bytes = 1ull << 30;     // sparse
   uint64_t segment_bytes = 1ull << 20;  // small, so that the volume grows while it is harmed
   // Given to every storage node, or compute node, at every start.
@@ -41,6 +45,7 @@ class FaultCluster {
 
   const FaultClusterOptions& options() const { return options_; }
   const cli::ClusterState& state() const { return state_; }
+  bool is_binlog() const { return options_.replicas > 0; }
   Topology topology() const;
   // SQL endpoints of those that lead or may take over.
   std::vector<std::string> WriterEndpoints() const;
@@ -66,8 +71,8 @@ class FaultCluster {
   absl::Status AwaitExit(const std::string& name, absl::Duration timeout);
   // The standby starts, and leads once it serves; the old leader is left as it is.
   absl::Status TakeOver();
-  // `name`, a reader, is promoted, and leads once it serves as the writer.
-  absl::Status Promote(const std::string& name);
+  // That of `names`, readers or replicas, which shows most is promoted, and leads once it serves.
+  absl::Status Promote(const std::vector<std::string>& names);
   // Kills a compute node that was taken over from, if one runs.
   absl::Status RetireOldLeader();
 
@@ -83,8 +88,8 @@ class FaultCluster {
 
   // Waits until the leader serves.
   absl::Status AwaitServing(absl::Duration timeout);
-  // Waits until the leader serves and every member of every group streams; `idle`: and has all that
-  // there is. The message says what is missing.
+  // Waits until the leader serves and every member of every group streams, or every replica
+  // follows; `idle`: and has all that there is. The message says what is missing.
   absl::Status AwaitWhole(absl::Duration timeout, bool idle);
 
   // Those that should run and have ended, with the ends of their logs. Each is told once.
@@ -98,7 +103,10 @@ class FaultCluster {
   cli::NodeState* Find(const std::string& name);
   absl::Status Launch(cli::NodeState* node, const std::vector<std::string>& flags);
   absl::Status AwaitReady(const cli::NodeState& node, absl::Time deadline);
+  // Until the leader says that it is what it was promoted to.
+  absl::Status AwaitLeading(const std::string& role, absl::Time deadline);
   std::string WhatIsMissing(bool idle);
+  std::string WhatReplicasLack(const v1::ComputeStatus& source, bool idle) const;
 
   FaultClusterOptions options_;
   std::mutex launch_mutex_;  // of the processes in state_, while they are started or all ended

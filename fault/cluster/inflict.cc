@@ -87,7 +87,7 @@ absl::Status TakeOver(const Step& step, FaultCluster* cluster) {
 
 absl::Status KillAndPromote(const Step& step, FaultCluster* cluster) {
   RETURN_IF_ERROR(cluster->Kill(step.targets));
-  return cluster->Promote(step.others.at(0));
+  return cluster->Promote(step.others);
 }
 
 absl::Status Slow(const Step& step, absl::Duration delay, FaultCluster* cluster) {
@@ -186,7 +186,9 @@ std::string Describe(const Step& step) {
                            step.fault == Fault::kPartitionOneWay ||
                            step.fault == Fault::kCutLinks || step.fault == Fault::kSlowLinks;
   if (is_of_links) text += Text(" from ", std::string(absl::StrJoin(step.others, " ")));
-  if (step.fault == Fault::kPromote) text += Text(", promote ", step.others.at(0));
+  if (step.fault == Fault::kPromote) {
+    text += Text(", promote ", std::string(absl::StrJoin(step.others, " or ")));
+  }
   if (!step.failpoint.empty()) text += Text(" at ", step.failpoint);
   if (step.delay > absl::ZeroDuration()) text += Text(" by ", absl::FormatDuration(step.delay));
   return text;

@@ -48,6 +48,9 @@ struct ListTransaction {
   // published snapshot and the session's order, no more.
   bool is_strict = true;
   Lsn lsn;  // of the commit, or of the snapshot it read; {0}: not told
+  // False: of the newest commit when its answer was made, so it saw nothing above and perhaps less
+  // (the traditional path, whose tokens are no snapshots).
+  bool is_lsn_exact = true;
   std::vector<ListOp> ops;
 };
 

@@ -147,6 +147,14 @@ TEST(ListAppendTest, HoldsReadsAgainstTheirLsn) {
               UnorderedElementsAre("lsn-order"));
   EXPECT_THAT(Kinds(CheckListAppend({first, second, At(19, OnReader(T(3, {R(1, {1, 2})})))})),
               UnorderedElementsAre("lsn-order"));
+  // One that is an upper bound allows less to be seen, and no more.
+  const auto within = [](uint64_t lsn, ListTransaction transaction) {
+    transaction.is_lsn_exact = false;
+    return At(lsn, OnReader(std::move(transaction)));
+  };
+  EXPECT_THAT(Kinds(CheckListAppend({first, second, within(25, T(3, {R(1, {1})}))})), IsEmpty());
+  EXPECT_THAT(Kinds(CheckListAppend({first, second, within(19, T(3, {R(1, {1, 2})}))})),
+              UnorderedElementsAre("lsn-order"));
   // A transaction that reads and appends has the LSN of its commit.
   EXPECT_THAT(Kinds(CheckListAppend({first, At(20, T(2, {R(1, {1}), A(1, 2), R(1, {1, 2})})),
                                      At(30, T(3, {R(1, {1, 2}), A(1, 3)}))})),

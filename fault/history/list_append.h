@@ -26,7 +26,8 @@ namespace sextant::fault {
 //   incompatible-order  two reads of a list, neither a prefix of the other
 //   G0 ... G2-realtime  a cycle (dependency_graph.h); a lost append is a "G-single-realtime": it
 //                       completed before a transaction that read what it should have overwritten
-//   lsn-order           a read at an LSN saw more or less than what was committed at or below it
+//   lsn-order           a read at an LSN saw more or less than what was committed at or below it;
+//                       where LSNs are not exact: more
 //   session-lsn         a session's LSN went back
 std::vector<Anomaly> CheckListAppend(const std::vector<ListTransaction>& history);
 

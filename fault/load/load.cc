@@ -156,8 +156,14 @@ absl::StatusOr<uint32_t> Load::ReadAll(absl::Duration timeout) {
   for (int64_t key = options_.first_key; key < end; ++key) lists[key] = registers[key] = "";
   for (const SqlAnswer::Row& row : answer.results.at(0)) lists[ToNumber(row.at(0))] = row.at(1);
   for (const SqlAnswer::Row& row : answer.results.at(1)) registers[ToNumber(row.at(0))] = row.at(1);
-  ListTransaction all{next_session_++,     answer.node, invoked,         completed,
-                      Outcome::kCommitted, true,        Lsn(answer.lsn), {}};
+  ListTransaction all;
+  all.session = next_session_++;
+  all.node = answer.node;
+  all.invoked = invoked;
+  all.completed = completed;
+  all.outcome = Outcome::kCommitted;
+  all.lsn = Lsn(answer.lsn);
+  all.is_lsn_exact = options_.has_exact_lsns;
   for (const auto& [key, text] : lists) all.ops.push_back(ListOp::Read(key, ParseList(text)));
   record_.lists.push_back(std::move(all));
   for (const auto& [key, text] : registers) {

@@ -31,7 +31,8 @@ struct LoadOptions {
                                      // token: they must see their own writes there
   // Those in `writers` may be readers at times: a session is kept only with one that takes writes.
   bool writers_move = false;
-  int clients = 4;  // that write; as many again as there are readers only read
+  bool has_exact_lsns = true;  // of reads; otherwise they are upper bounds (binlog mode)
+  int clients = 4;             // that write; as many again as there are readers only read
   uint64_t seed = 1;
   int64_t first_key = 0;                      // of this round, beyond those of all before
   int64_t first_value = 1;                    // likewise

@@ -173,6 +173,7 @@ void LoadClient::RunLists(bool may_write) {
   }
   SqlCaller& caller = Choose(writes);
   transaction.is_strict = IsStrict(caller);
+  transaction.is_lsn_exact = load_->options_.has_exact_lsns;
   transaction.invoked = MonotonicNow();
   const SqlAnswer answer = Transact(&caller, statements, writes);
   transaction.outcome = answer.outcome;

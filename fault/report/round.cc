@@ -76,6 +76,13 @@ void Measure(const std::vector<Sample>& samples, Round* round) {
   round->stall = std::max(round->stall, round->ended - last);
 }
 
+int64_t CommitsWithin(const std::vector<Sample>& samples, Nanos begin, Nanos end) {
+  return std::count_if(samples.begin(), samples.end(), [&](const Sample& sample) {
+    return sample.is_commit && sample.outcome == Outcome::kCommitted &&
+           sample.completed - sample.latency >= begin && sample.completed <= end;
+  });
+}
+
 std::vector<TimePoint> TimelineOf(const std::vector<Sample>& samples, const Round& round) {
   const auto ticks = static_cast<size_t>(std::max<Nanos>(round.ended - round.began, 0) / kTick + 1);
   std::vector<Tally> tallies(ticks);

@@ -45,6 +45,9 @@ struct Round {
 // Fills in the phases and the stall.
 void Measure(const std::vector<Sample>& samples, Round* round);
 
+// Commits that were asked for and answered between two moments.
+int64_t CommitsWithin(const std::vector<Sample>& samples, Nanos begin, Nanos end);
+
 // One point of the time line: all that was answered in 100 ms.
 struct TimePoint {
   double seconds = 0;  // since the load began

@@ -47,6 +47,17 @@ TEST(MeasureTest, NoCommitAtAllIsOneLongStall) {
   EXPECT_EQ(round.stall, 8 * kSecond);
 }
 
+TEST(MeasureTest, CommitsWithinAreThoseAskedAndAnsweredThere) {
+  const std::vector<Sample> samples = {
+      Commit(2 * kSecond, kMillisecond),  // yes
+      Commit(2 * kSecond, 3 * kSecond),   // asked before: it may have been decided before, too
+      Commit(5 * kSecond, 2 * kSecond),   // answered after
+      {2 * kSecond, 0, false, Outcome::kCommitted},
+      {2 * kSecond, 0, true, Outcome::kUnknown}};
+  EXPECT_EQ(CommitsWithin(samples, kSecond, 4 * kSecond), 1);
+  EXPECT_EQ(CommitsWithin({}, kSecond, 4 * kSecond), 0);
+}
+
 TEST(TimelineTest, OnePointEveryTenthOfASecond) {
   Round round;
   round.began = kSecond;

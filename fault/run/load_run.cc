@@ -1,5 +1,8 @@
 // RunLoad: only load and judgement. See run.h.
+#include <algorithm>
+
 #include "absl/time/clock.h"
+#include "cli/client/status_client.h"
 #include "common/base/status.h"
 #include "common/base/text.h"
 #include "fault/load/clock.h"
@@ -12,6 +15,13 @@ namespace {
 
 constexpr absl::Duration kPatience = absl::Seconds(120);
 
+bool AnyIsOfBinlog(const std::vector<std::string>& endpoints) {
+  const auto answers = cli::AskComputeNodes(endpoints);
+  return std::any_of(answers.begin(), answers.end(), [](const auto& answer) {
+    return answer.ok() && answer->role().rfind("binlog-", 0) == 0;
+  });
+}
+
 }  // namespace
 
 absl::StatusOr<RunResult> RunLoad(const std::vector<std::string>& endpoints,
@@ -19,6 +29,7 @@ absl::StatusOr<RunResult> RunLoad(const std::vector<std::string>& endpoints,
   RETURN_IF_ERROR(Load::Prepare(endpoints, kPatience));
   LoadOptions load_options;
   load_options.writers = endpoints;
+  load_options.has_exact_lsns = !AnyIsOfBinlog(endpoints);
   if (endpoints.size() > 1) {  // readers among them, one of which may be promoted meanwhile
     load_options.readers = endpoints;
     load_options.writers_move = true;

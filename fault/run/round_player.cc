@@ -134,7 +134,18 @@ void RoundPlayer::FinishAndJudge() {
   for (Anomaly& anomaly : Judge(load_.record(), kBankTotal)) {
     round_.anomalies.push_back(std::move(anomaly));
   }
+  if (scenario_.promises.commits_wait) CheckCommitsWaited();
   if (whole.ok()) CompareCopies();
+}
+
+void RoundPlayer::CheckCommitsWaited() {
+  // The journal of such a scenario: a fault, its mending, the next fault.
+  for (size_t i = 0; i + 1 < round_.journal.size(); i += 2) {
+    const JournalEntry& fault = round_.journal[i];
+    const int64_t answered =
+        CommitsWithin(load_.record().samples, fault.ended, round_.journal[i + 1].began);
+    if (answered > 0) Complain("commits-did-not-wait", Text(answered, " after ", fault.what));
+  }
 }
 
 void RoundPlayer::CompareCopies() {

@@ -33,6 +33,8 @@ class RoundPlayer {
   absl::Duration Patience() const;
   void FinishAndJudge();
   void CompareCopies();
+  // No commit was answered while the faults of a step lasted, where none can be.
+  void CheckCommitsWaited();
   void CheckProcesses();
   void Complain(std::string kind, std::string detail);
 

@@ -51,6 +51,8 @@ class Run {
     cluster.has_disks = scenario_.needs.disks;
     cluster.has_standby = scenario_.needs.standby;
     cluster.readers = scenario_.needs.readers;
+    cluster.replicas = scenario_.needs.replicas;
+    cluster.semi_sync_acks = scenario_.needs.semi_sync_acks;
     cluster.compute_flags = scenario_.compute_flags;
     cluster.storage_flags = scenario_.storage_flags;
     cluster.storage_flags.insert(cluster.storage_flags.end(), options_.storage_flags.begin(),
@@ -63,7 +65,8 @@ class Run {
     RETURN_IF_ERROR(cluster_->Start(nodes));
     RETURN_IF_ERROR(cluster_->AwaitServing(kPatience));
     RETURN_IF_ERROR(cluster_->Start(topology.readers));  // once there is a volume
-    return Load::Prepare({cluster_->WriterEndpoints()[0]}, kPatience);
+    RETURN_IF_ERROR(Load::Prepare({cluster_->WriterEndpoints()[0]}, kPatience));
+    return cluster_->AwaitWhole(kPatience, /*idle=*/false);  // nobody harms what never was there
   }
 
   void PlayAll() {
@@ -101,6 +104,7 @@ class Run {
       load.writers = load.readers = cluster_->ComputeEndpoints();
       load.writers_move = true;
     }
+    load.has_exact_lsns = !cluster_->is_binlog();
     load.clients = options_.clients;
     // Rounds are streams of their own: round n of seed s is round 1 of seed s + n - 1.
     load.seed = options_.seed + static_cast<uint64_t>(number) - 1;

@@ -1,8 +1,10 @@
-// The scenarios, and how each draws its plan.
+// The scenarios, and how each draws its plan; those of the traditional path: binlog_catalogue.cc.
 #include <algorithm>
 #include <utility>
 
 #include "common/base/text.h"
+#include "fault/scenario/binlog_catalogue.h"
+#include "fault/scenario/draw.h"
 #include "fault/scenario/scenario.h"
 
 namespace sextant::fault {
@@ -10,27 +12,8 @@ namespace {
 
 using Names = std::vector<std::string>;
 
-const std::string& PickOf(const Names& names, Prng* prng) {
-  return names[prng->Below(names.size())];
-}
 const Topology::Zone& PickZone(const Topology& topology, Prng* prng) {
   return topology.zones[prng->Below(topology.zones.size())];
-}
-// `count` different ones, in random order.
-Names PickSome(Names names, size_t count, Prng* prng) {
-  for (size_t i = 0; i < count; ++i) {
-    std::swap(names[i], names[i + prng->Below(names.size() - i)]);
-  }
-  names.resize(count);
-  return names;
-}
-absl::Duration Share(absl::Duration span, uint64_t low, uint64_t high, Prng* prng) {
-  return span * static_cast<double>(prng->Between(low, high)) / 100;
-}
-// One step that begins at once and lasts for the whole span.
-Plan Throughout(absl::Duration span, Step step) {
-  step.lasting = span;
-  return {std::move(step)};
 }
 
 Plan AzOutage(const Topology& topology, absl::Duration span, Prng* prng) {
@@ -53,27 +36,6 @@ Plan AllSix(const Topology& topology, absl::Duration span, Prng* prng) {
   return Throughout(span, {.fault = Fault::kKill, .targets = std::move(targets)});
 }
 
-// Faults in a row, drawn from these, on any process, some overlapping; none on a node that suffers
-// one already.
-Plan AtRandom(const Topology& topology, absl::Duration span, Prng* prng,
-              const std::vector<Fault>& faults, int most_percent) {
-  constexpr int kCount = 10;
-  const Names nodes = topology.AllBut({});
-  std::vector<absl::Duration> free_at(nodes.size(), absl::ZeroDuration());
-  Plan plan;
-  for (int i = 0; i < kCount; ++i) {
-    const absl::Duration at = span * i / kCount;
-    const size_t node = prng->Below(nodes.size());
-    if (free_at[node] > at) continue;
-    Step step = {.at = at, .targets = {nodes[node]}, .lasting = Share(span, 1, most_percent, prng)};
-    free_at[node] = at + step.lasting + absl::Milliseconds(1);
-    step.fault = faults.size() == 1 ? faults[0] : faults[prng->Below(faults.size())];
-    step.others = topology.AllBut(step.targets);
-    if (step.fault == Fault::kSlowLinks) step.delay = absl::Milliseconds(prng->Between(20, 300));
-    plan.push_back(std::move(step));
-  }
-  return plan;
-}
 Plan KillRandom(const Topology& topology, absl::Duration span, Prng* prng) {
   return AtRandom(topology, span, prng, {Fault::kKill}, 20);
 }
@@ -414,7 +376,7 @@ std::vector<Scenario> ScenariosOfDisks() {
 const std::vector<Scenario>& Scenarios() {
   static const auto* const scenarios = [] {
     auto* const all = new std::vector<Scenario>(ScenariosOfProcesses());
-    for (const auto& more : {ScenariosOfLinks(), ScenariosOfDisks()}) {
+    for (const auto& more : {ScenariosOfLinks(), ScenariosOfDisks(), BinlogScenarios()}) {
       all->insert(all->end(), more.begin(), more.end());
     }
     return all;

@@ -14,12 +14,12 @@
 namespace sextant::fault {
 
 enum class Fault {
-  kKill,             // SIGKILL; mended by a start
-  kRestart,          // SIGTERM and a start, each awaited, one node after the other; mends itself
-  kPause,            // SIGSTOP; mended by SIGCONT
-  kTakeOver,         // pauses the writer, another one takes over; mended by waking the old one
-  kPromote,          // SIGKILL, and the first of `others` is promoted; mended by a start: it reads
-  kPartition,        // nothing passes between `targets` and `others`, nobody is told
+  kKill,       // SIGKILL; mended by a start
+  kRestart,    // SIGTERM and a start, each awaited, one node after the other; mends itself
+  kPause,      // SIGSTOP; mended by SIGCONT
+  kTakeOver,   // pauses the writer, another one takes over; mended by waking the old one
+  kPromote,    // SIGKILL, and that of `others` is promoted which holds most; mended by a start
+  kPartition,  // nothing passes between `targets` and `others`, nobody is told
   kPartitionOneWay,  // nothing of what `targets` send to `others` arrives
   kCutLinks,         // their connections are reset, and new ones as soon as they are made
   kSlowLinks,        // each message between them is `delay` late
@@ -36,7 +36,7 @@ struct Step {
   absl::Duration at;  // since the faults of the round began
   Fault fault = Fault::kKill;
   std::vector<std::string> targets;
-  std::vector<std::string> others;  // of links: whom they cannot reach; of kPromote: who leads
+  std::vector<std::string> others;  // of links: whom they cannot reach; of kPromote: who may lead
   absl::Duration lasting;           // then it is mended
   std::string failpoint;            // common/failpoint
   absl::Duration delay;             // of kSlowLinks
@@ -51,8 +51,8 @@ struct Topology {
     std::vector<std::string> nodes;
   };
   std::vector<Zone> zones;
-  std::string writer;                // that leads when the round begins
-  std::vector<std::string> readers;  // compute nodes that may be promoted
+  std::string writer;                // or source, that leads when the round begins
+  std::vector<std::string> readers;  // or replicas: compute nodes that may be promoted
 
   std::vector<std::string> StorageNodes() const;
   std::vector<std::string> AllBut(const std::vector<std::string>& nodes) const;
@@ -61,16 +61,21 @@ struct Topology {
 // What a scenario needs of the cluster, beyond processes.
 struct Needs {
   bool links = false;     // every link through a relay (fault/relay)
-  bool disks = false;     // a file system for each storage node, which takes root
+  bool disks = false;     // a file system for each node that keeps data, which takes root
   bool standby = false;   // a second compute node that may take over
   int readers = 0;        // compute nodes that read, while clients read from them
   bool promotes = false;  // one of them: clients look for the writer among all compute nodes
+  // Not 0: the traditional path instead, a source and so many replicas, and no storage nodes.
+  int replicas = 0;
+  int semi_sync_acks = 0;  // replicas that a commit there waits for
+  bool is_binlog() const { return replicas > 0; }
 };
 
 // What must hold while the faults last; that nothing is lost and all returns holds for every one.
 struct Promises {
   bool commits_go_on = false;
   bool reads_go_on = false;
+  bool commits_wait = false;  // none is answered between a fault and its mending
 };
 
 struct Scenario {

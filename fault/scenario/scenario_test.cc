@@ -14,6 +14,11 @@ Topology Six() {
           {"reader-1", "reader-2"}};
 }
 
+Topology SourceAndTwo() { return {{}, "source", {"replica-1", "replica-2"}}; }
+Topology TopologyOf(const Scenario& scenario) {
+  return scenario.needs.is_binlog() ? SourceAndTwo() : Six();
+}
+
 constexpr absl::Duration kSpan = absl::Seconds(4);
 
 TEST(ScenarioTest, NamesAreUniqueAndFound) {
@@ -31,8 +36,8 @@ TEST(ScenarioTest, EqualSeedsGiveEqualPlansWithinTheSpan) {
     SCOPED_TRACE(scenario.name);
     for (uint64_t seed = 1; seed <= 50; ++seed) {
       Prng first(seed), second(seed);
-      const Plan plan = scenario.plan(Six(), kSpan, &first);
-      const Plan again = scenario.plan(Six(), kSpan, &second);
+      const Plan plan = scenario.plan(TopologyOf(scenario), kSpan, &first);
+      const Plan again = scenario.plan(TopologyOf(scenario), kSpan, &second);
       ASSERT_FALSE(plan.empty());
       ASSERT_EQ(plan.size(), again.size());
       for (size_t i = 0; i < plan.size(); ++i) {
@@ -47,7 +52,8 @@ TEST(ScenarioTest, EqualSeedsGiveEqualPlansWithinTheSpan) {
   }
 }
 
-// Where commits are to go on, at most two storage nodes and no writer suffer at a time.
+// Where commits are to go on, at most two storage nodes and no writer suffer at a time; in binlog
+// mode no source, and no more replicas than commits can do without.
 TEST(ScenarioTest, PromisesAreKeepable) {
   for (const Scenario& scenario : Scenarios()) {
     if (!scenario.promises.commits_go_on || scenario.needs.links) continue;
@@ -55,13 +61,18 @@ TEST(ScenarioTest, PromisesAreKeepable) {
     for (uint64_t seed = 1; seed <= 200; ++seed) {
       Prng prng(seed);
       std::multiset<std::string> down;
-      const Plan plan = scenario.plan(Six(), kSpan, &prng);
+      const Topology topology = TopologyOf(scenario);
+      const auto spare =
+          scenario.needs.is_binlog()
+              ? static_cast<size_t>(scenario.needs.replicas - scenario.needs.semi_sync_acks)
+              : 2u;
+      const Plan plan = scenario.plan(topology, kSpan, &prng);
       for (const Moment& moment : MomentsOf(plan)) {
         for (const std::string& node : plan[moment.step].targets) {
-          EXPECT_NE(node, "writer");
+          EXPECT_NE(node, topology.writer);
           moment.is_mend ? (void)down.extract(node) : (void)down.insert(node);
         }
-        EXPECT_LE(down.size(), 2u);
+        EXPECT_LE(down.size(), spare);
       }
     }
   }
@@ -82,6 +93,37 @@ TEST(ScenarioTest, NoNodeIsKilledWhileItIsDead) {
         }
       }
     }
+  }
+}
+
+// Where commits are to wait, every replica is away between a fault and its mending, and nothing
+// else happens meanwhile.
+TEST(ScenarioTest, CommitsWaitWhereNoReplicaIsLeft) {
+  for (const Scenario& scenario : Scenarios()) {
+    if (!scenario.promises.commits_wait) continue;
+    ASSERT_TRUE(scenario.needs.is_binlog()) << scenario.name;
+    for (uint64_t seed = 1; seed <= 200; ++seed) {
+      Prng prng(seed);
+      const Plan plan = scenario.plan(SourceAndTwo(), kSpan, &prng);
+      bool is_away = false;
+      for (const Moment& moment : MomentsOf(plan)) {
+        EXPECT_EQ(plan[moment.step].targets, SourceAndTwo().readers);
+        EXPECT_EQ(moment.is_mend, is_away);
+        is_away = !moment.is_mend;
+      }
+    }
+  }
+}
+
+TEST(ScenarioTest, ABinlogSourceIsReplacedByTheBestOfItsReplicas) {
+  for (uint64_t seed = 1; seed <= 200; ++seed) {
+    Prng prng(seed);
+    const Plan plan = FindScenario("binlog-source-kill")->plan(SourceAndTwo(), kSpan, &prng);
+    ASSERT_EQ(plan.size(), 1u);
+    EXPECT_EQ(plan[0].fault, Fault::kPromote);
+    EXPECT_EQ(plan[0].targets, std::vector<std::string>{"source"});
+    EXPECT_EQ(plan[0].others, SourceAndTwo().readers);
+    EXPECT_GT(plan[0].lasting, absl::ZeroDuration());
   }
 }
 

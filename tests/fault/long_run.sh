@@ -33,5 +33,13 @@ for scenario in pause-random partition-node partition-pair partition-one-way par
   play "$scenario" 30 3
 done
 play rolling-restart 10 4
+# The traditional path, and what it is compared with.
+play promotion 100 2
+play binlog-source-kill 100 2
+play binlog-source-return 100 2
+play binlog-power-loss 50 2.5
+for scenario in binlog-replica-kill binlog-replicas-gone binlog-pause; do
+  play "$scenario" 30 3
+done
 tests/fault/summary.py "$dir" || failed=1
 exit "$failed"

@@ -1,4 +1,5 @@
-// A bug that is planted must be seen: storage nodes that acknowledge before they have synced.
+// A bug that is planted must be seen: storage nodes that acknowledge before they have synced, a
+// source that answers without its replicas.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -65,6 +66,18 @@ TEST(PlantedBugTest, AVolumeThatQuietlyWentBackIsSeenInWhatClientsRead) {
   EXPECT_FALSE(Has(anomalies, "process-ended")) << "somebody noticed: the bug is not planted well";
   EXPECT_TRUE(Has(anomalies, "incompatible-order") || Has(anomalies, "not-linearizable"))
       << "acknowledged commits were lost, and nobody saw it";
+}
+
+// Semi-sync that quietly becomes asynchronous: nothing is lost by it yet, and it is seen.
+TEST(PlantedBugTest, AnswersWithoutReplicasAreSeenWhereCommitsMustWait) {
+  fault::Scenario scenario = *fault::FindScenario("binlog-replicas-gone");
+  scenario.compute_flags = {"--semi-sync-fall-back-ms", "20"};
+  TemporaryFolder folder;
+  const auto result = fault::RunScenario(scenario, ShortRun(folder.path() + "/run"));
+  ASSERT_OK(result);
+  EXPECT_EQ(result->facts.error, "") << "the harness failed, so this shows nothing";
+  std::cout << fault::Summary(result->facts, result->rounds);
+  EXPECT_TRUE(Has(result->rounds[0].anomalies, "commits-did-not-wait"));
 }
 
 }  // namespace
