@@ -18,3 +18,10 @@ endif()
 if(SEXTANT_BUILD_BENCH)
   find_package(benchmark CONFIG REQUIRED)
 endif()
+
+# What the servers allocate with (docs/decisions/2026-11-23-jemalloc.md); sanitizers bring their own.
+add_library(sextant_allocator INTERFACE)
+if(NOT SEXTANT_SANITIZER)
+  find_library(JEMALLOC_LIBRARY jemalloc REQUIRED)
+  target_link_libraries(sextant_allocator INTERFACE ${JEMALLOC_LIBRARY})
+endif()

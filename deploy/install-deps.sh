@@ -17,7 +17,7 @@ libraries=(
   libabsl-dev libc-ares-dev libre2-dev zlib1g-dev libssl-dev
   librocksdb-dev libgflags-dev libsnappy-dev libzstd-dev liblz4-dev libbz2-dev
   libsqlite3-dev libspdlog-dev libfmt-dev libyaml-cpp-dev libcli11-dev nlohmann-json3-dev libedit-dev
-  prometheus-cpp-dev libcurl4-openssl-dev libcivetweb-dev libcpp-httplib-dev
+  prometheus-cpp-dev libcurl4-openssl-dev libcivetweb-dev libcpp-httplib-dev libjemalloc-dev
 )
 testing=(libgtest-dev libgmock-dev libbenchmark-dev sqlite3 python3 clang-format clang-tidy gnuplot-nox e2fsprogs)
 fuzzing=(clang-14 libclang-rt-14-dev)
@@ -25,7 +25,7 @@ fuzzing=(clang-14 libclang-rt-14-dev)
 peers=(postgresql-15 libpq-dev mariadb-server-core mariadb-client-core libmariadb-dev etcd-server etcd-client gnuplot-nox)
 runtime=(
   libgrpc++1.51 libprotobuf32 libabsl20220623 librocksdb7.8 libsqlite3-0 libspdlog1.10 libyaml-cpp0.7
-  libprometheus-cpp-core1.0 libprometheus-cpp-pull1.0 libcpp-httplib0.11 libedit2
+  libprometheus-cpp-core1.0 libprometheus-cpp-pull1.0 libcpp-httplib0.11 libedit2 libjemalloc2
 )
 
 packages=("${compiler[@]}" "${libraries[@]}" "${testing[@]}")
