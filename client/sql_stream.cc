@@ -4,15 +4,25 @@
 #include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/time/clock.h"
+#include "common/base/status.h"
 #include "common/base/text.h"
 #include "common/rpc/channel.h"
 #include "common/rpc/status.h"
 #include "sextant/v1/sql.grpc.pb.h"
 
 namespace sextant::client {
+
+// Sessions of one process to one node share a connection: with one for each of 64 sessions the node
+// spent twice the CPU on a commit. While the node is away it is tried often, so that it is found as
+// soon as by a connection of one's own.
+const rpc::ChannelOptions kShared{.reconnect_max_ms = 100, .own_connection = false};
+// An attempt that takes longer is not waited for by all of them: TCP tries again only after a
+// second where its first packet met a node that was just going away.
+constexpr absl::Duration kSharedPatience = absl::Milliseconds(200);
 
 struct SqlStream::Call {
   std::shared_ptr<grpc::Channel> channel;
@@ -24,15 +34,33 @@ struct SqlStream::Call {
 
 namespace {
 
-// False at the deadline, and at once where the connection is refused: nobody listens there.
-bool WaitUntilConnected(grpc::Channel* channel, absl::Time deadline) {
+// DEADLINE_EXCEEDED; UNAVAILABLE at once where the connection is refused: nobody listens there.
+absl::Status WaitUntilConnected(grpc::Channel* channel, absl::Time deadline) {
   grpc_connectivity_state state = channel->GetState(/*try_to_connect=*/true);
   while (state != GRPC_CHANNEL_READY) {
-    if (state == GRPC_CHANNEL_TRANSIENT_FAILURE || state == GRPC_CHANNEL_SHUTDOWN) return false;
-    if (!channel->WaitForStateChange(state, absl::ToChronoTime(deadline))) return false;
+    if (state == GRPC_CHANNEL_TRANSIENT_FAILURE || state == GRPC_CHANNEL_SHUTDOWN) {
+      return absl::UnavailableError("refused");
+    }
+    if (!channel->WaitForStateChange(state, absl::ToChronoTime(deadline))) {
+      return absl::DeadlineExceededError("no answer");
+    }
     state = channel->GetState(/*try_to_connect=*/true);
   }
-  return true;
+  return absl::OkStatus();
+}
+
+// UNAVAILABLE: nobody answers by the deadline.
+absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(const std::string& address,
+                                                       absl::Time deadline) {
+  auto channel = rpc::MakeChannel(address, kShared);
+  absl::Status connected =
+      WaitUntilConnected(channel.get(), std::min(deadline, absl::Now() + kSharedPatience));
+  if (absl::IsDeadlineExceeded(connected)) {
+    channel = rpc::MakeChannel(address);
+    connected = WaitUntilConnected(channel.get(), deadline);
+  }
+  if (connected.ok()) return channel;
+  return absl::UnavailableError(Text("no compute node answers at ", address));
 }
 
 }  // namespace
@@ -40,10 +68,7 @@ bool WaitUntilConnected(grpc::Channel* channel, absl::Time deadline) {
 absl::StatusOr<std::unique_ptr<SqlStream>> SqlStream::Open(const std::string& address,
                                                            absl::Time deadline) {
   auto call = std::make_unique<Call>();
-  call->channel = rpc::MakeChannel(address);
-  if (!WaitUntilConnected(call->channel.get(), deadline)) {
-    return absl::UnavailableError(Text("no compute node answers at ", address));
-  }
+  ASSIGN_OR_RETURN(call->channel, Connect(address, deadline));
   v1::SqlService::Stub stub(call->channel);
   call->messages = stub.Session(&call->context);
   call->messages->WaitForInitialMetadata();
