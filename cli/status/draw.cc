@@ -163,6 +163,7 @@ std::string DrawVolume(const ClusterPicture& picture, const DrawStyle& style) {
     return Text("binlog   tenure ", binlog.tenure, "  transactions ", binlog.head, "  synced ",
                 binlog.synced, "  answered ", binlog.answered, "\n");
   }
+  if (picture.is_binlog) return "binlog   no source answers\n";
   if (!picture.volume) return "volume   none that a node who answers knows of\n";
   const VolumePicture& volume = *picture.volume;
   std::string text =
@@ -181,6 +182,10 @@ std::string DrawVolume(const ClusterPicture& picture, const DrawStyle& style) {
 
 std::string DrawWriter(const ClusterPicture& picture, const DrawStyle& style) {
   const WriterPicture& writer = picture.writer;
+  if (writer.address.empty() && picture.is_binlog) {
+    return "source   " + Painted("none", Tone::kBad, style.color) +
+           ": `sextant promote` makes the replica that holds most the source\n";
+  }
   if (writer.address.empty()) {
     return "writer   " + Painted("none", Tone::kBad, style.color) +
            ": `sextant promote NODE` makes one of these the writer\n";
@@ -189,7 +194,9 @@ std::string DrawWriter(const ClusterPicture& picture, const DrawStyle& style) {
                             : writer.process.empty()      ? writer.error
                             : writer.process == "running" ? Text("running, ", writer.error)
                                                           : writer.process;
-  const std::string name = writer.name.empty() ? "writer" : writer.name;
+  const std::string name = !writer.name.empty() ? writer.name
+                           : picture.is_binlog  ? "source"
+                                                : "writer";
   std::string text =
       absl::StrFormat("%-8s ", name.c_str()) + Painted(state, ToneOfState(state), style.color);
   if (!writer.address.empty()) text += Text("  ", writer.address);
@@ -221,14 +228,18 @@ std::string DrawReaders(const ClusterPicture& picture, const DrawStyle& style) {
                               : reader.process.empty()      ? reader.error
                               : reader.process == "running" ? Text("running, ", reader.error)
                                                             : reader.process;
-    text += absl::StrFormat("%-8s ", reader.name.empty() ? "reader" : reader.name.c_str());
+    text += absl::StrFormat("%-8s ", !reader.name.empty() ? reader.name.c_str()
+                                     : picture.is_binlog  ? "replica"
+                                                          : "reader");
     text += Painted(state, ToneOfState(state), style.color) + "  " + reader.address;
     if (reader.pid != 0) text += Text("  pid ", reader.pid);
     if (reader.published != 0) {
-      text += Text(picture.binlog ? "  applied " : "  VDL ", reader.published);
+      text += Text(picture.is_binlog ? "  applied " : "  VDL ", reader.published);
     }
     if (reader.answers && reader.role == "writer") {
       text += Text("  writer of epoch ", reader.epoch);  // and does not know yet that it is over
+    } else if (reader.answers && reader.role == "binlog-source") {
+      text += Text("  source of tenure ", reader.epoch);  // likewise
     } else if (reader.lag_p50_ms && reader.lag_p99_ms) {
       text += absl::StrFormat("  lag %.1f ms, p99 %.1f ms", *reader.lag_p50_ms, *reader.lag_p99_ms);
     } else if (reader.lag_ms) {

@@ -199,6 +199,72 @@ TEST(DrawTest, AClusterWithoutAWriter) {
   EXPECT_EQ(picture.readers.size(), 1u);
 }
 
+v1::ComputeStatus Source(const std::string& name, uint64_t tenure) {
+  v1::ComputeStatus status;
+  status.set_node(name);
+  status.set_role("binlog-source");
+  status.set_phase("open");
+  status.set_detail("replication semi-sync, 1 followers");
+  status.set_epoch(tenure);
+  status.set_head(70);
+  status.set_vcl(69);
+  status.set_vdl(68);
+  status.set_commits(40);
+  status.set_waits(2);
+  return status;
+}
+v1::ComputeStatus BinlogReplica(const std::string& name) {
+  v1::ComputeStatus status = Following(name);
+  status.set_role("binlog-replica");
+  status.mutable_reader()->set_published(67);
+  return status;
+}
+
+TEST(DrawTest, ABinlogClusterSpeaksOfSourceAndReplicas) {
+  v1::ComputeStatus lagging = BinlogReplica("replica-1");
+  lagging.mutable_reader()->set_lag_ms(3.14);
+  v1::ComputeStatus waiting = BinlogReplica("replica-2");
+  waiting.set_phase("cut-off");
+  waiting.set_detail(
+      "waits for replica-1 to lead as tenure 4: bring it back, or promote another replica");
+  waiting.mutable_reader()->set_is_connected(false);
+  const ClusterPicture picture = MakePicture(
+      std::nullopt, {}, {{"a:1", Source("source", 3)}, {"b:1", lagging}, {"c:1", waiting}});
+  EXPECT_EQ(DrawCluster(picture, {}),
+            "binlog   tenure 3  transactions 70  synced 69  answered 68\n"
+            "source   open  a:1  binlog-source  commits 40  waiting 2\n"
+            "         replication semi-sync, 1 followers\n"
+            "replica-1 following  b:1  applied 67  lag 3.1 ms\n"
+            "replica-2 cut-off  c:1  applied 67  lag unknown\n"
+            "         waits for replica-1 to lead as tenure 4: bring it back, or promote another "
+            "replica\n");
+}
+
+TEST(DrawTest, ABinlogClusterWithoutASource) {
+  EXPECT_EQ(DrawCluster(MakePicture(std::nullopt, {}, {{"b:1", BinlogReplica("replica-1")}}), {}),
+            "binlog   no source answers\n"
+            "source   none: `sextant promote` makes the replica that holds most the source\n"
+            "replica-1 following  b:1  applied 67  no commits lately\n");
+  // Who does not answer must have been it.
+  const std::string text = DrawCluster(MakePicture(std::nullopt, {},
+                                                   {{"a:1", absl::UnavailableError("a:1: refused")},
+                                                    {"b:1", BinlogReplica("replica-1")}}),
+                                       {});
+  EXPECT_NE(text.find("binlog   no source answers\nsource   "), std::string::npos) << text;
+  EXPECT_EQ(text.find("writer"), std::string::npos) << text;
+  EXPECT_EQ(text.find("volume"), std::string::npos) << text;
+}
+
+TEST(DrawTest, AnOldSourceThatDoesNotKnowYetIsTold) {
+  const std::string text =
+      DrawCluster(MakePicture(std::nullopt, {},
+                              {{"a:1", Source("source", 2)}, {"b:1", Source("replica-1", 3)}}),
+                  {});
+  EXPECT_NE(text.find("binlog   tenure 3  "), std::string::npos) << text;
+  EXPECT_NE(text.find("replica-1 open  b:1  binlog-source"), std::string::npos) << text;
+  EXPECT_NE(text.find("source   open  a:1  source of tenure 2\n"), std::string::npos) << text;
+}
+
 TEST(DrawTest, AFencedWriterIsNotTheWriterAgain) {
   v1::ComputeStatus fenced = OpenWriter(1, 6);
   fenced.set_role("writer");

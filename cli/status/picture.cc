@@ -121,13 +121,15 @@ void AddChange(const v1::PgProgress& pg, const v1::ChangeProgress& change,
   picture->changes.push_back(std::move(shown));
 }
 
+bool IsOfBinlog(const v1::ComputeStatus& status) { return status.role().rfind("binlog-", 0) == 0; }
+
 void AddWriter(const v1::ComputeStatus& status, ClusterPicture* picture) {
   WriterPicture& writer = picture->writer;
   writer.commits = status.commits();
   writer.waits = status.waits();
   writer.unacked_bytes = status.unacked_bytes();
   writer.recovery_seconds = status.recovery_seconds();
-  if (status.role().rfind("binlog-", 0) == 0) {
+  if (IsOfBinlog(status)) {
     picture->binlog = BinlogPicture{status.epoch(), status.head(), status.vcl(), status.vdl()};
     return;
   }
@@ -217,6 +219,10 @@ std::optional<size_t> WriterToShow(const std::vector<ComputeNodeAnswer>& compute
 void AddComputeNodes(const std::optional<ClusterState>& state,
                      const std::vector<ComputeNodeAnswer>& compute, ClusterPicture* picture) {
   const std::optional<size_t> writer = WriterToShow(compute);
+  picture->is_binlog = (state && state->settings.is_binlog()) ||
+                       std::any_of(compute.begin(), compute.end(), [](const auto& answer) {
+                         return answer.status.ok() && IsOfBinlog(*answer.status);
+                       });
   for (size_t i = 0; i < compute.size(); ++i) {
     const NodeState* const process = ProcessAt(state, compute[i].address);
     if (i == writer) {

@@ -104,7 +104,8 @@ struct ChangePicture {
 
 struct ClusterPicture {
   std::vector<ChangePicture> changes;
-  std::optional<BinlogPicture> binlog;  // instead of a volume
+  bool is_binlog = false;               // the traditional path: no volume, a source that writes
+  std::optional<BinlogPicture> binlog;  // of its source; empty: none answers
   std::optional<VolumePicture> volume;  // empty: nobody who answers knows of one
   std::vector<NodePicture> nodes;       // storage nodes, by zone and name
   WriterPicture writer;
