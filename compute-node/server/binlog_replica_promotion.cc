@@ -7,6 +7,7 @@
 
 #include "common/base/status.h"
 #include "common/base/text.h"
+#include "common/failpoint/failpoint.h"
 #include "common/rpc/logging.h"
 #include "compute-node/server/binlog_replica_role.h"
 
@@ -15,6 +16,9 @@ namespace {
 
 using binlog::Candidate;
 using binlog::NodeState;
+
+// Its tenure is begun durably, and nobody was told yet: crash and delay.
+Failpoint binlog_promoted("binlog-promoted");
 
 // A pledge is synced before it is answered.
 constexpr absl::Duration kPledgePatience = absl::Seconds(3);
@@ -184,7 +188,8 @@ void BinlogReplicaRole::SavePromotion() {
       state->is_whole = true;
     });
   }
-  if (!saved.ok()) context_.host.Fail(saved);
+  if (!saved.ok()) return context_.host.Fail(saved);
+  binlog_promoted.Hit().IgnoreError();
 }
 
 }  // namespace sextant::server

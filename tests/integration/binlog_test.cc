@@ -185,6 +185,81 @@ TEST_F(BinlogTest, AnotherPromotionTakesOverWhereACandidateDied) {
   AwaitEqual();
 }
 
+// The candidate dies when it has begun its tenure durably and told nobody; another one is promoted.
+// It comes back believing that it is the source.
+class LateCandidateTest : public BinlogTest {
+ protected:
+  // Node 1 is the dead candidate, and the source it was to replace is dead, too.
+  void CandidateDies() {
+    Up(/*replicas=*/3, /*acks=*/2);
+    Do(nodes_[0], kSchema);
+    {
+      Writer writer({nodes_[0].address});
+      ASSERT_TRUE(writer.GoesOn(20));
+      nodes_[1].StopNicely();
+      nodes_[1].flags.push_back("--failpoint=binlog-promoted=crash");
+      nodes_[1].Start();
+      ASSERT_TRUE(Await([this] { return nodes_[1].Status().is_connected(); }));
+      ASSERT_TRUE(writer.GoesOn(20));
+      nodes_[0].Kill();
+      answered_ = writer.Answered();
+    }
+    ASSERT_TRUE(Await([this] {  // refused while another one holds more
+      nodes_[1].Promote();
+      return cli::WaitForExit(nodes_[1].process, absl::ZeroDuration());
+    }));
+    nodes_[1].flags.pop_back();
+  }
+  std::set<int64_t> answered_;
+};
+
+TEST_F(LateCandidateTest, FindsThatAnotherOneLeadsAndFollowsIt) {
+  CandidateDies();
+  BinlogNodeProcess* const source = PromoteAnyBut({&nodes_[0], &nodes_[1]});
+  ASSERT_NE(source, nullptr);
+  EXPECT_GT(source->Status().tenure(), 2u);  // that of the dead candidate
+  nodes_[1].Start();
+  ASSERT_TRUE(Await([&] {
+    const v1::BinlogStatus status = nodes_[1].Status();
+    EXPECT_NE(status.role(), "binlog-source") << "a second source";
+    return status.is_connected() && status.tenure() == source->Status().tenure();
+  }));
+  Do(*source, "INSERT INTO log VALUES(-1, 'goes on')");
+  nodes_[0].Start();
+  ExpectHeld(answered_);
+  AwaitEqual();
+}
+
+// It hears nobody when it comes back, so it may take itself for the source. Nobody acknowledges
+// to it, so it answers no write, and steps down when it hears of the other one.
+TEST_F(LateCandidateTest, AnswersNoWriteWhileItHearsNobody) {
+  CandidateDies();
+  BinlogNodeProcess* const source = PromoteAnyBut({&nodes_[0], &nodes_[1]});
+  ASSERT_NE(source, nullptr);
+  nodes_[2].Pause();
+  nodes_[3].Pause();
+  nodes_[1].Start();
+  ASSERT_TRUE(Await([this] { return nodes_[1].Status().role() == "binlog-source"; }));
+  {
+    SqlClient client(nodes_[1].address);
+    EXPECT_FALSE(
+        client.Execute("INSERT INTO log VALUES(-2, 'in vain')", /*atomic=*/true, absl::Seconds(1))
+            .ok());
+  }
+  nodes_[2].Resume();
+  nodes_[3].Resume();
+  ASSERT_TRUE(Await([this] {
+    const v1::BinlogStatus status = nodes_[1].Status();
+    return status.role() == "binlog-replica" && status.is_connected();
+  }));
+  EXPECT_NE(nodes_[1].Log().find(Text(source->name, " is, of tenure ")), std::string::npos)
+      << "it says why it steps down";
+  Do(*source, "INSERT INTO log VALUES(-1, 'goes on')");
+  nodes_[0].Start();
+  ExpectHeld(answered_);
+  AwaitEqual();  // and what it wrote in vain is rewound
+}
+
 // Nobody knows what the lost folder had acknowledged.
 TEST_F(BinlogTest, AReplicaThatLostItsFolderIsNotPromotedBeforeItHasCaughtUp) {
   Up(/*replicas=*/1, /*acks=*/1);
