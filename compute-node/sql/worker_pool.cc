@@ -20,12 +20,20 @@ void WorkerPool::Post(Work work) {
   // Counted, for the work may be what lets the pool be destroyed while this thread still notifies;
   // notified without the lock, so that who wakes does not at once wait for it.
   posting_.fetch_add(1, std::memory_order_relaxed);
+  bool must_wake;
   {
     std::lock_guard lock(mutex_);
     queue_.push_back(std::move(work));
+    must_wake = ShouldWakeLocked();
   }
-  work_arrived_.notify_one();
+  if (must_wake) work_arrived_.notify_one();
   posting_.fetch_sub(1, std::memory_order_release);
+}
+
+bool WorkerPool::ShouldWakeLocked() {
+  if (queue_.empty() || idle_ == 0 || is_waking_) return false;
+  is_waking_ = true;
+  return true;
 }
 
 void WorkerPool::After(absl::Duration delay, Work work) {
@@ -51,11 +59,18 @@ void WorkerPool::Stop() {
 void WorkerPool::RunWorker() {
   std::unique_lock lock(mutex_);
   for (;;) {
-    work_arrived_.wait(lock, [this] { return is_stopping_ || !queue_.empty(); });
+    while (queue_.empty() && !is_stopping_) {
+      ++idle_;
+      work_arrived_.wait(lock);
+      --idle_;
+      is_waking_ = false;
+    }
     if (queue_.empty()) return;
     Work work = std::move(queue_.front());
     queue_.pop_front();
+    const bool must_wake = ShouldWakeLocked();
     lock.unlock();
+    if (must_wake) work_arrived_.notify_one();
     work();
     work = nullptr;  // what it holds on to goes before the lock is taken
     lock.lock();
@@ -76,7 +91,7 @@ void WorkerPool::RunTimer() {
     }
     queue_.push_back(std::move(first->second));
     timers_.erase(first);
-    work_arrived_.notify_one();
+    if (ShouldWakeLocked()) work_arrived_.notify_one();
   }
 }
 

@@ -38,10 +38,16 @@ class WorkerPool {
 
   void RunWorker();
   void RunTimer();
+  // Whether the caller has to notify a worker. One at a time is on its way: having taken work, it
+  // wakes the next if there is more. So a burst wakes as many as the cores can run, not all, and
+  // while work waits and a worker is idle, one is on its way.
+  bool ShouldWakeLocked();
 
   std::mutex mutex_;
   std::condition_variable work_arrived_, timer_changed_;
   std::deque<Work> queue_;
+  int idle_ = 0;            // workers that wait
+  bool is_waking_ = false;  // one of them was notified and has not looked yet
   std::multimap<Clock::time_point, Work> timers_;
   bool is_stopping_ = false;
   std::atomic<int> posting_{0};  // threads inside Post
