@@ -208,7 +208,8 @@ class Writer {
 
   // --- members that change (membership_changer.h has the errors)
   // `to`: what the candidate's node says of itself. UNAVAILABLE too while it has to drop a segment
-  // that counts no more; FAILED_PRECONDITION too while it holds the very segment to be replaced.
+  // that counts no more, or too few of those that would be left are known to have a segment;
+  // FAILED_PRECONDITION too while it holds the very segment to be replaced.
   absl::Status ReplaceMember(PgId pg, const std::string& from, const protocol::NodeStatus& to,
                              bool hold);
   absl::Status UndoReplacement(PgId pg, const std::string& from);
@@ -286,6 +287,8 @@ class Writer {
   void LoseMember(MemberAddress member);
   bool IsCandidate(MemberAddress member) const;
   // writer_membership.cc
+  absl::Status CheckWhoIsLeft(PgId pg, quorum::Slot from, volume::Member to) const;
+  bool IsKnownToExist(MemberAddress member) const;
   void Told(MemberAddress member, const protocol::SegmentStatus& status);
   void AdvanceMembership(PgId pg);
   void CountByNewSets(PgId pg);

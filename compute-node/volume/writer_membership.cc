@@ -99,6 +99,7 @@ absl::Status Writer::ReplaceMember(PgId pg, const std::string& from, const proto
     return absl::UnavailableError(Text("node ", to.node, " holds a segment of pg ", pg,
                                        " that counts no more and is being dropped: ask again"));
   }
+  if (replaced) RETURN_IF_ERROR(CheckWhoIsLeft(pg, *replaced, {to.node, to.zone}));
   const MembershipEpoch before = changer.newest().epoch;
   RETURN_IF_ERROR(changer.Replace(from, {to.node, to.zone}, hold, acks_[pg.value()].pgcl()));
   if (changer.newest().epoch != before) {
@@ -111,6 +112,32 @@ absl::Status Writer::ReplaceMember(PgId pg, const std::string& from, const proto
   }
   AdvanceMembership(pg);
   return absl::OkStatus();
+}
+
+// Of a group that was just added, or has lost members, some have no segment. Were a change begun
+// with too few that have one, and this writer died before the candidate's was made, no write quorum
+// of the new set would ever answer the next (simulator, seed 2001988).
+absl::Status Writer::CheckWhoIsLeft(PgId pg, quorum::Slot from, volume::Member to) const {
+  const auto next = volume::BeginChange(changers_[pg.value()].newest(), from, std::move(to));
+  if (!next.ok()) return absl::OkStatus();  // MembershipChanger says what that means
+  const quorum::QuorumSets sets = next->Sets();
+  for (const quorum::SlotSet set : sets.sets()) {
+    if (set.Contains(from)) continue;
+    int left = 0;
+    for (quorum::Slot slot = 0; slot < quorum::kMaxSlots; ++slot) {
+      left += set.Contains(slot) && IsKnownToExist({pg, slot});
+    }
+    if (left >= quorum::kWriteQuorum) continue;
+    return absl::UnavailableError(
+        Text("of the members of pg ", pg, " that would be left only ", left,
+             " are known to have their segment, ", quorum::kWriteQuorum,
+             " must be: bring the others back, or replace those that lost theirs first"));
+  }
+  return absl::OkStatus();
+}
+
+bool Writer::IsKnownToExist(MemberAddress member) const {
+  return sessions_.WasSeen(member) && acks_[member.pg.value()].IsCounted(member.slot);
 }
 
 absl::Status Writer::UndoReplacement(PgId pg, const std::string& from) {

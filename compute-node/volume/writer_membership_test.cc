@@ -270,9 +270,24 @@ TEST_F(MembershipStory, AReplacementByItselfEndsWhereTheSegmentIsThereAfterAll) 
   EXPECT_EQ(Newest().SlotOf("az3-b"), 5);
 }
 
+// Seed 2001988: a group that was just added had four segments. One of the four was to be replaced,
+// the writer died, and no write quorum of the new set ever answered the next one.
+TEST_F(MembershipStory, AWriteQuorumOfThoseThatAreLeftMustExist) {
+  Writer writer(OpenVolume(), {});
+  writer.Tick(Instant::FromNanos(0));
+  for (int slot : {0, 1, 2, 5}) writer.MemberUp(At(0, slot), Ready(At(0, slot), 40));
+  const auto replace = [&](const std::string& from) {
+    return writer.ReplaceMember(PgId(0), from, kSpare, /*hold=*/true);
+  };
+  EXPECT_THAT(replace("az3-b"), StatusIs(absl::StatusCode::kUnavailable, HasSubstr("only 3")));
+  EXPECT_EQ(writer.MembershipOf(PgId(0)).changes.size(), 0u);
+  EXPECT_OK(replace("az3-a")) << "it is one of those without";
+}
+
 TEST_F(MembershipStory, ANodeThatReplacesItselfIsAskedForItsOldSegment) {
   Writer writer(OpenVolume(), {});
   writer.Tick(Instant::FromNanos(0));
+  for (int slot : {0, 1, 2, 3}) writer.MemberUp(At(0, slot), Ready(At(0, slot), 40));
   ASSERT_OK(writer.ReplaceMember(PgId(0), "az3-b", {.node = "az3-b", .zone = "az3"}, false));
   EXPECT_TRUE(writer.SegmentMissing(At(0, 6)));
   writer.TakeOutput();

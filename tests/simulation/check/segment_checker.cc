@@ -70,8 +70,11 @@ void SegmentChecker::RaiseAnswered(NodeNo node, const protocol::RaiseEpochReques
   if (!reply.ok()) return;
   const DurableIndex::Copy& copy = facts_.index.At(node, pg);
   if (copy.incarnation == IncarnationId()) return;  // dropped meanwhile
-  if (!copy.state.has_value() || copy.state->epoch < request.epoch ||
-      (copy.state->epoch == request.epoch && copy.state->writer != request.writer)) {
+  // A rival that has won the epoch meanwhile may have overtaken the answer: with the same sync.
+  const bool is_rivals = copy.state.has_value() && copy.state->epoch == request.epoch &&
+                         copy.state->writer != request.writer &&
+                         LastTruncation(copy) != request.epoch;
+  if (!copy.state.has_value() || copy.state->epoch < request.epoch || is_rivals) {
     sim_.Violate("I5", "node ", node, " pg ", pg, " answered for epoch ", request.epoch,
                  " before that was durable");
   }
