@@ -13,7 +13,7 @@ EpochGuard::EpochGuard(VolumeEpoch epoch, quorum::QuorumSets sets, uint64_t max_
 
 void EpochGuard::SetSets(quorum::QuorumSets sets) {
   sets_ = std::move(sets);
-  if (!asked_.empty()) Ask();
+  if (IsUnderWay()) Ask();
 }
 
 absl::Status EpochGuard::Park(WaitToken wait, Instant deadline) {
@@ -23,13 +23,26 @@ absl::Status EpochGuard::Park(WaitToken wait, Instant deadline) {
   }
   parked_.push_back({wait, deadline});
   earliest_ = std::min(earliest_, deadline);
-  if (asked_.empty()) BeginRound();
+  if (!IsUnderWay()) BeginRound();
   return absl::OkStatus();
+}
+
+uint64_t EpochGuard::Request() {
+  is_next_requested_ = true;
+  ++requests_;
+  if (!IsUnderWay()) BeginRound();
+  return requests_;
 }
 
 void EpochGuard::BeginRound() {
   asked_.swap(parked_);
+  is_requested_ = std::exchange(is_next_requested_, false);
+  requested_ = requests_;
   Ask();
+}
+
+void EpochGuard::BeginRoundIfWanted() {
+  if (!IsUnderWay() && (!parked_.empty() || is_next_requested_)) BeginRound();
 }
 
 // A new number: answers to what was asked before are of no use.
@@ -41,17 +54,19 @@ void EpochGuard::Ask() {
 
 void EpochGuard::Answered(quorum::Slot slot, const protocol::EpochAnswer& answer,
                           std::vector<WaitRelease>* released) {
-  if (asked_.empty() || answer.round != round_ || answer.epoch != epoch_) return;
+  if (!IsUnderWay() || answer.round != round_ || answer.epoch != epoch_) return;
   answered_.Insert(slot);
   if (!sets_.IsReadQuorum(answered_)) return;
   for (const Wait& wait : asked_) released->push_back({wait.token, absl::OkStatus()});
   asked_.clear();
+  is_requested_ = false;
+  proven_ = requested_;
   to_ask_ = {};
-  if (!parked_.empty()) BeginRound();
+  BeginRoundIfWanted();
 }
 
 void EpochGuard::AskAgain(quorum::Slot slot) {
-  if (!asked_.empty() && !answered_.Contains(slot) && sets_.AllSlots().Contains(slot)) {
+  if (IsUnderWay() && !answered_.Contains(slot) && sets_.AllSlots().Contains(slot)) {
     to_ask_.Insert(slot);
   }
 }
@@ -73,7 +88,7 @@ void EpochGuard::Expire(Instant now, std::vector<WaitRelease>* released) {
       return false;
     });
   }
-  if (asked_.empty() && !parked_.empty()) BeginRound();
+  BeginRoundIfWanted();
 }
 
 void EpochGuard::ReleaseAll(const absl::Status& status, std::vector<WaitRelease>* released) {
@@ -81,6 +96,7 @@ void EpochGuard::ReleaseAll(const absl::Status& status, std::vector<WaitRelease>
     for (const Wait& wait : *waits) released->push_back({wait.token, status});
     waits->clear();
   }
+  is_requested_ = is_next_requested_ = false;
   to_ask_ = {};
 }
 

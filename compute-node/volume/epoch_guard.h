@@ -44,6 +44,10 @@ class EpochGuard {
   // Released with OK when proven, with DEADLINE_EXCEEDED when `deadline` comes first.
   // RESOURCE_EXHAUSTED: max_waits are parked.
   absl::Status Park(WaitToken wait, Instant deadline);
+  // For a caller that looks instead of waiting: no newer epoch was open at the time of this call
+  // once proven() has reached the number that it gives.
+  uint64_t Request();
+  uint64_t proven() const { return proven_; }
   // One that counts only if it says this epoch, to the round under way.
   void Answered(quorum::Slot slot, const protocol::EpochAnswer& answer,
                 std::vector<WaitRelease>* released);
@@ -63,16 +67,23 @@ class EpochGuard {
     WaitToken token;
     Instant deadline;
   };
+  bool IsUnderWay() const { return !asked_.empty() || is_requested_; }
   void BeginRound();
+  void BeginRoundIfWanted();
   void Ask();
 
   const VolumeEpoch epoch_;
   const uint64_t max_waits_;
   quorum::QuorumSets sets_;
-  std::vector<Wait> asked_;            // for whom the round is; none: no round is under way
+  std::vector<Wait> asked_;            // for whom the round is
   std::vector<Wait> parked_;           // for the next one
+  bool is_requested_ = false;          // the round is for a Request, too
+  bool is_next_requested_ = false;     // so is the next one
   Instant earliest_ = Instant::Max();  // no deadline of either is before it
   uint64_t round_ = 0;
+  uint64_t requests_ = 0;   // their numbers
+  uint64_t requested_ = 0;  // through this one, by the round under way
+  uint64_t proven_ = 0;
   quorum::SlotSet answered_;  // in this round
   quorum::SlotSet to_ask_;
 };

@@ -60,6 +60,22 @@ TEST_F(EpochGuardTest, AReadQuorumOfThisEpochReleases) {
   EXPECT_EQ(guard_.size(), 0u);
 }
 
+TEST_F(EpochGuardTest, ARequestIsProvenByARoundThatBeganAfterIt) {
+  const uint64_t first = guard_.Request();
+  EXPECT_EQ(guard_.TakeProbes(), kAll) << "nobody else waits";
+  const uint64_t second = guard_.Request();
+  EXPECT_LT(guard_.proven(), first);
+  Answer({0, 1, 2}, guard_.round());
+  EXPECT_EQ(guard_.proven(), first);
+  EXPECT_EQ(guard_.TakeProbes(), kAll) << "the next round";
+  Park(1, /*deadline_ms=*/10);
+  guard_.Expire(Ms(20), &released_);
+  EXPECT_THAT(Released(absl::StatusCode::kDeadlineExceeded), ElementsAre(1));
+  Answer({0, 1, 2}, guard_.round());
+  EXPECT_EQ(guard_.proven(), second);
+  EXPECT_EQ(guard_.TakeProbes(), SlotSet());
+}
+
 TEST_F(EpochGuardTest, WhatComesDuringARoundWaitsForTheNextAndSharesIt) {
   Park(1);
   const uint64_t first = guard_.round();

@@ -158,7 +158,9 @@ void Writer::EpochAnswered(MemberAddress member, const protocol::EpochAnswer& an
   if (is_fenced_ || answer.segment != SegmentId{volume_.descriptor.volume, member.pg}) return;
   if (answer.epoch > volume_.epoch) return Fence();
   if (!MayProve(member) || !sessions_.IsWordOf(member, answer.incarnation)) return;
+  const uint64_t proven_before = guard_.proven();
   guard_.Answered(member.slot, answer, &output_.releases);
+  CreateProven(proven_before);
 }
 
 void Writer::ReadFenced() { Fence(); }

@@ -13,6 +13,7 @@ namespace {
 using sextant::testing::StatusIs;
 using testing::At;
 using ::testing::HasSubstr;
+using testing::kTestEpoch;
 using testing::kTestVolume;
 using testing::OpenVolume;
 using testing::Ready;
@@ -66,6 +67,7 @@ class MembershipStory : public ::testing::Test {
 
 TEST_F(MembershipStory, AReplacementFromBeginToEnd) {
   ASSERT_OK(Replace("az3-b", kSpare));
+  rig_.Prove();
   ASSERT_EQ(rig_.creates.size(), 1u);
   EXPECT_EQ(rig_.creates[0].node, "az3-c");
   EXPECT_EQ(rig_.creates[0].request.slot, 6);
@@ -146,6 +148,7 @@ TEST_F(MembershipStory, ACandidateIsMadeInTheDirectoryThatItsNodeHadThen) {
   protocol::NodeStatus spare = kSpare;
   spare.directory = DirectoryId(8);
   ASSERT_OK(Replace("az3-b", spare));
+  rig_.Prove();
   writer().NodeSeen("az3-c", DirectoryId(9));
   rig_.Tick(2000);
   ASSERT_EQ(rig_.creates.size(), 2u);
@@ -154,6 +157,42 @@ TEST_F(MembershipStory, ACandidateIsMadeInTheDirectoryThatItsNodeHadThen) {
   Answer({0, 1, 2, 3});
   EXPECT_TRUE(Group().changes.empty());
   EXPECT_EQ(Newest().SlotOf("az3-b"), 5) << "undone";
+}
+
+// Seed 2119117: a succeeded writer was asked to have a segment made in a slot that its successors
+// had given the same node, and whose segment was lost with the disk. It took the directory that the
+// node had by then for the one that was meant.
+TEST_F(MembershipStory, ACandidateIsMadeOnceNoNewerWriterWasOpenWhenItsDirectoryWasHeardOf) {
+  ASSERT_OK(Replace("az3-b", kSpare));
+  rig_.Tick(2000);
+  rig_.Tick(4000);
+  EXPECT_TRUE(rig_.creates.empty());
+  writer().EpochAnswered(At(0, 0), {.segment = {kTestVolume, PgId(0)},
+                                    .round = writer().counters().proof_rounds,
+                                    .epoch = kTestEpoch.Next()});
+  rig_.Tick(6000);
+  EXPECT_TRUE(writer().is_fenced());
+  EXPECT_TRUE(rig_.creates.empty());
+}
+
+// Of a change that an earlier writer began: it hears of the directory by itself.
+TEST_F(MembershipStory, AChangeThatIsGoneOnWithNeedsTheProofAsWell) {
+  ASSERT_OK(Replace("az3-b", kSpare, /*hold=*/true));
+  RecoveredVolume volume = OpenVolume();
+  volume.memberships[0] = Newest();
+  Writer next(volume, {});
+  next.Tick(Instant::FromNanos(0));
+  for (int slot : {0, 1, 2, 3}) next.MemberUp(At(0, slot), Knowing(slot, 40));
+  next.NodeSeen("az3-c", DirectoryId(9));
+  next.Tick(Instant::FromNanos(2'000'000'000));
+  EXPECT_TRUE(next.TakeOutput().creates.empty());
+  for (int slot : {0, 1, 2}) {
+    next.EpochAnswered(At(0, slot), {.segment = {kTestVolume, PgId(0)},
+                                     .incarnation = Ready(At(0, slot), 0).incarnation,
+                                     .round = next.counters().proof_rounds,
+                                     .epoch = kTestEpoch});
+  }
+  EXPECT_EQ(next.TakeOutput().creates.size(), 1u);
 }
 
 // Seed 937 of the simulator: what was never made counted, and the change was over.
@@ -246,6 +285,7 @@ TEST_F(MembershipStory, AWipedNodeReplacesItself) {
   writer().MemberDown(At(0, 5));
   node.segments.clear();
   ASSERT_OK(Replace("az3-b", node));
+  rig_.Prove();
   ASSERT_EQ(rig_.creates.size(), 1u);
   EXPECT_EQ(rig_.creates[0].request.slot, 6);
   Answer({0, 1, 2, 3});

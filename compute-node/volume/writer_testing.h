@@ -86,6 +86,16 @@ class WriterRig {
                           .status = std::move(status)});
     Take();
   }
+  // A read quorum says that it still keeps to this writer's epoch, to whatever it is asked.
+  void Prove() {
+    for (int slot : {0, 1, 2}) {
+      writer.EpochAnswered(At(0, slot), {.segment = {kTestVolume, PgId(0)},
+                                         .incarnation = Ready(At(0, slot), 0).incarnation,
+                                         .round = writer.counters().proof_rounds,
+                                         .epoch = kTestEpoch});
+    }
+    Take();
+  }
   void AckBy(uint32_t pg, std::initializer_list<int> slots, uint64_t scl) {
     for (int slot : slots) Ack(At(pg, slot), scl);
   }
