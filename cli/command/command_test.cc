@@ -72,9 +72,10 @@ class ClusterCommandTest : public ::testing::Test {
     return Sextant(Text(verb, " --dir ", root_, "/data ", arguments));
   }
   nlohmann::json Json(const std::string& verb, const std::string& arguments = "") {
-    const Ran ran = Run(verb, arguments + " --output json 2>/dev/null");
-    EXPECT_EQ(ran.exit_code, kExitOk) << ran.text;
-    return nlohmann::json::parse(ran.text);
+    const std::string errors = root_ + "/errors";
+    const Ran ran = Run(verb, Text(arguments, " --output json 2>", errors));
+    EXPECT_EQ(ran.exit_code, kExitOk) << verb << ": " << std::ifstream(errors).rdbuf();
+    return nlohmann::json::parse(ran.text, nullptr, /*allow_exceptions=*/false);
   }
   sextant::testing::TemporaryFolder folder_;
   const std::string root_ = folder_.path();

@@ -163,13 +163,15 @@ absl::Status BinlogReplicaRole::SaveFollowed(const Copy& copy, const v1::BinlogW
                         (old.held == welcome.tenure() || !holds_beginning) &&
                         (old.is_whole || !holds_all);
   if (is_known) return absl::OkStatus();
-  return copy.data->UpdateState([&](binlog::NodeState* state) {
+  RETURN_IF_ERROR(copy.data->UpdateState([&](binlog::NodeState* state) {
     state->tenure = welcome.tenure();
     state->source = binlog::SourceId(0);  // whatever it was, it follows now
     if (holds_beginning) state->held = welcome.tenure();
     if (holds_all) state->is_whole = true;
     binlog::Followed(welcome.tenure(), &state->pledges);
-  });
+  }));
+  if (holds_all) context_.host.SetReady(true);
+  return absl::OkStatus();
 }
 
 absl::Status BinlogReplicaRole::Receive(Stream* stream, const v1::BinlogWelcome& welcome,
@@ -236,6 +238,7 @@ absl::Status BinlogReplicaRole::Seed(const BinlogPeer& source) {
   // nothing until it is there, and says what when it follows.
   const binlog::NodeState state{.id = binlog::ReplicaId(DrawId()), .tenure = first.tenure()};
   RETURN_IF_ERROR(CloseCopy(absl::UnavailableError("this copy is being seeded: ask another node")));
+  context_.host.SetReady(state.is_whole);
   RETURN_IF_ERROR(binlog::LocalData::Seed(folder, path, history, state));
   RETURN_IF_ERROR(OpenCopy());
   spdlog::info("seeded{}",

@@ -31,7 +31,7 @@ absl::Status BinlogReplicaRole::Start() {
       return absl::OkStatus();
     }
   }
-  context_.host.SetReady(true);
+  context_.host.SetReady(state.is_whole);
   follow_ = std::thread([this] { RunFollow(); });
   watch_ = std::thread([this] { Watch(); });
   return absl::OkStatus();

@@ -83,9 +83,9 @@ class BinlogReplicaRole final : public Role, private BinlogNode {
   // FAILED_PRECONDITION: it has pledged itself to another one.
   static absl::Status CheckMayFollow(const Copy& copy, const v1::BinlogWelcome& welcome);
   // That it follows the source, which had `source` synced at the welcome, and holds its history
-  // through `holds`.
-  static absl::Status SaveFollowed(const Copy& copy, const v1::BinlogWelcome& welcome,
-                                   const binlog::GtidSet& source, binlog::TxnSeq holds);
+  // through `holds`. From when its copy is whole the node is ready: it counts in a promotion.
+  absl::Status SaveFollowed(const Copy& copy, const v1::BinlogWelcome& welcome,
+                            const binlog::GtidSet& source, binlog::TxnSeq holds);
   // Cancels the stream when a source of a higher tenure is there.
   void Watch();
   absl::Status Rewind(const binlog::GtidSet& source);
