@@ -5,15 +5,10 @@
 // 0: a directory that is older than these ids.
 #pragma once
 
-#include <map>
-#include <string>
-
 #include "common/base/strong_int.h"
 
 namespace sextant {
 
 using DirectoryId = StrongInt<struct DirectoryIdTag>;
-// By node.
-using DirectoryIds = std::map<std::string, DirectoryId>;
 
 }  // namespace sextant

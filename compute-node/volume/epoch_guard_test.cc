@@ -184,6 +184,8 @@ class GuardedWriterTest : public ::testing::Test {
                                        .epoch = epoch});
     Take();
   }
+  // The last one that members were asked in.
+  uint64_t Round() const { return rig_.writer.counters().proof_rounds; }
   std::vector<int> Probed() {
     std::vector<int> slots;
     for (const auto& probe : std::exchange(probes_, {})) {
@@ -203,7 +205,7 @@ TEST_F(GuardedWriterTest, AsksGroupZeroAndReleases) {
   rig_.AllUp();
   Ask(1);
   EXPECT_THAT(Probed(), ElementsAre(0, 1, 2, 3, 4, 5));
-  for (int slot : {1, 3, 5}) Answer(At(0, slot), 1);
+  for (int slot : {1, 3, 5}) Answer(At(0, slot), Round());
   const auto released = Releases();
   ASSERT_EQ(released.size(), 1u);
   EXPECT_TRUE(released[0].status.ok());
@@ -213,16 +215,16 @@ TEST_F(GuardedWriterTest, MembersThatAreDownAreAskedWhenTheyComeBack) {
   for (int slot : {0, 1}) rig_.writer.MemberUp(At(0, slot), Ready(At(0, slot), 40));
   Ask(1);
   EXPECT_THAT(Probed(), ElementsAre(0, 1));
-  Answer(At(0, 0), 1);
+  Answer(At(0, 0), Round());
   rig_.writer.MemberDown(At(0, 1));
-  Answer(At(0, 1), 1);
-  Answer(At(0, 2), 1);
-  Answer(At(0, 3), 1);
+  Answer(At(0, 1), Round());
+  Answer(At(0, 2), Round());
+  Answer(At(0, 3), Round());
   EXPECT_THAT(Releases(), IsEmpty()) << "not connected, so nobody knows who they are";
   for (int slot : {0, 1, 2}) rig_.writer.MemberUp(At(0, slot), Ready(At(0, slot), 40));
   Take();
   EXPECT_THAT(Probed(), ElementsAre(1, 2));
-  for (int slot : {1, 2}) Answer(At(0, slot), 1);
+  for (int slot : {1, 2}) Answer(At(0, slot), Round());
   EXPECT_EQ(Releases().size(), 1u);
 }
 
@@ -234,7 +236,7 @@ TEST_F(GuardedWriterTest, AMemberThatLostWhatItHeldProvesNothing) {
   rig_.writer.MemberUp(At(0, 0), Ready(At(0, 0), 40));  // it had acknowledged 101
   Ask(1);
   EXPECT_THAT(Probed(), ElementsAre(1, 2, 3, 4, 5));
-  for (int slot : {0, 1, 2}) Answer(At(0, slot), 1);
+  for (int slot : {0, 1, 2}) Answer(At(0, slot), Round());
   EXPECT_THAT(Releases(), IsEmpty());
 }
 
@@ -244,7 +246,7 @@ TEST_F(GuardedWriterTest, ANewerEpochFencesForGood) {
   rig_.writer.WaitDurable(lsn, WaitToken(7), Ms(1000));
   Ask(1);
   Ask(2);
-  Answer(At(0, 3), 1, VolumeEpoch(kTestEpoch.value() + 1));
+  Answer(At(0, 3), Round(), VolumeEpoch(kTestEpoch.value() + 1));
   EXPECT_TRUE(rig_.writer.is_fenced());
   const auto released = Releases();
   ASSERT_EQ(released.size(), 3u);
@@ -254,7 +256,7 @@ TEST_F(GuardedWriterTest, ANewerEpochFencesForGood) {
   Probed();
   Ask(3);
   EXPECT_EQ(Releases().at(0).status.code(), absl::StatusCode::kFailedPrecondition);
-  for (int slot = 0; slot < 6; ++slot) Answer(At(0, slot), 2);
+  for (int slot = 0; slot < 6; ++slot) Answer(At(0, slot), Round());
   EXPECT_THAT(Releases(), IsEmpty());
   EXPECT_THAT(Probed(), IsEmpty());
 }
@@ -272,7 +274,7 @@ TEST_F(GuardedWriterTest, AnswersOfOtherVolumesAreIgnored) {
   rig_.AllUp();
   Ask(1);
   rig_.writer.EpochAnswered(At(0, 0), {.segment = {VolumeId(99), PgId(0)},
-                                       .round = 1,
+                                       .round = Round(),
                                        .epoch = VolumeEpoch(kTestEpoch.value() + 1)});
   EXPECT_FALSE(rig_.writer.is_fenced());
 }
@@ -283,7 +285,7 @@ TEST_F(GuardedWriterTest, AnswersOfFormerSegmentsProveNothing) {
   const auto answer = [&](int slot, IncarnationId incarnation) {
     rig_.writer.EpochAnswered(At(0, slot), {.segment = {kTestVolume, kGuardPg},
                                             .incarnation = incarnation,
-                                            .round = 1,
+                                            .round = Round(),
                                             .epoch = kTestEpoch});
     Take();
   };

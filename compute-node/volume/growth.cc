@@ -226,15 +226,16 @@ std::optional<Growth::Done> Growth::TakeDone() { return std::exchange(done_, std
 // --- duties
 
 void Growth::Pin(MemberAddress member, const volume::Membership& membership,
-                 const DirectoryIds& directories) {
+                 const HeardDirectories& directories) {
   const auto known = directories.find(membership.members[member.slot].node);
   if (known != directories.end()) pinned_.try_emplace(member, known->second);
 }
 
 void Growth::IssueCreate(MemberAddress member, const volume::Membership& membership,
                          const volume::Descriptor& descriptor, DutyBook* book, Instant now) {
-  const auto directory = pinned_.find(member);
-  if (directory == pinned_.end()) return;  // its node was not heard yet
+  const auto pin = pinned_.find(member);
+  if (pin == pinned_.end()) return;  // its node was not heard yet
+  if (pin->second.proof > proven_) return;
   if (!book->Issue({DutyBook::Kind::kCreate, member, {}}, now)) return;
   duties_.creates.push_back({member,
                              membership.members[member.slot].node,
@@ -242,7 +243,7 @@ void Growth::IssueCreate(MemberAddress member, const volume::Membership& members
                               .pg = member.pg,
                               .membership = membership,
                               .slot = member.slot,
-                              .directory = directory->second}});
+                              .directory = pin->second.directory}});
 }
 
 void Growth::IssueRaise(MemberAddress member, const volume::Membership& membership,
@@ -258,7 +259,7 @@ void Growth::IssueRaise(MemberAddress member, const volume::Membership& membersh
                              .membership = membership}});
 }
 
-void Growth::PursueGroups(const RecoveredVolume& volume, const DirectoryIds& directories,
+void Growth::PursueGroups(const RecoveredVolume& volume, const HeardDirectories& directories,
                           Instant now) {
   for (size_t i = 0; i < memberships_.size(); ++i) {
     const PgId pg(first_new_.value() + static_cast<uint32_t>(i));
@@ -274,8 +275,10 @@ void Growth::PursueGroups(const RecoveredVolume& volume, const DirectoryIds& dir
   }
 }
 
-void Growth::Pursue(const RecoveredVolume& volume, const DirectoryIds& directories, Instant now) {
+void Growth::Pursue(const RecoveredVolume& volume, const HeardDirectories& directories,
+                    uint64_t proven, Instant now) {
   if (is_stopped_ || done_.has_value()) return;
+  proven_ = proven;
   if (phase_ == Phase::kIdle && wanted_groups_ > volume.descriptor.geometry.pg_count) {
     BeginStep(volume);
   }

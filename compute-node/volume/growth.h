@@ -19,7 +19,8 @@
 // A segment is made in one data directory of its node and never in a later one: what it promised or
 // acknowledged there may be known to other writers, and would be forgotten. The directory is the
 // first that is known of the node during the step; where it was lost, the member is. On a node that
-// was first heard after the step it is made where that shows other segments of the volume.
+// was first heard after the step it is made where that shows other segments of the volume. Nothing
+// is made before it is proven that no newer writer was open when the directory was heard of.
 //
 // The volume itself (descriptor, memberships, claim) is the Writer's and is passed in. Owns no
 // clock; equal inputs give equal outputs.
@@ -47,6 +48,16 @@ namespace sextant::compute {
 // The members of a group that is added after one with `last`: the same, as they will be when the
 // changes under way are over. Its epoch is that of `last`, whose content it follows from.
 volume::Membership MembershipOfNewGroup(const volume::Membership& last);
+
+// The data directory that a node was heard to have. A segment is made in it once EpochGuard has
+// proven the request of that moment: a newer writer may have counted a segment in the very slot,
+// lost since with an earlier directory, and what is made in this one would pass for it, without
+// what it promised and held (simulator, seeds 2119117 and 2207733).
+struct HeardDirectory {
+  DirectoryId directory;
+  uint64_t proof = 0;  // EpochGuard::Request
+};
+using HeardDirectories = std::map<std::string, HeardDirectory>;  // by node
 
 struct GrowthOptions {
   // The volume gets no larger than this.
@@ -110,8 +121,9 @@ class Growth {
   void EpochRaised(MemberAddress member, const absl::StatusOr<protocol::SegmentStatus>& reply,
                    const RecoveredVolume& volume);
   // Issues what is wanted and not under way. To be called after every input and with every tick.
-  // `directories`: of the nodes that were heard.
-  void Pursue(const RecoveredVolume& volume, const DirectoryIds& directories, Instant now);
+  // `directories`: of the nodes that were heard, `proven`: EpochGuard::proven().
+  void Pursue(const RecoveredVolume& volume, const HeardDirectories& directories, uint64_t proven,
+              Instant now);
   Duties TakeDuties();
   // Set once after a step is through; the volume passed in from then on is the larger one.
   std::optional<Done> TakeDone();
@@ -136,12 +148,13 @@ class Growth {
   void Advance(const RecoveredVolume& volume);
   void FindImpossible();
   void Pin(MemberAddress member, const volume::Membership& membership,
-           const DirectoryIds& directories);
+           const HeardDirectories& directories);
   void IssueCreate(MemberAddress member, const volume::Membership& membership,
                    const volume::Descriptor& descriptor, DutyBook* book, Instant now);
   void IssueRaise(MemberAddress member, const volume::Membership& membership,
                   const RecoveredVolume& volume, Instant now);
-  void PursueGroups(const RecoveredVolume& volume, const DirectoryIds& directories, Instant now);
+  void PursueGroups(const RecoveredVolume& volume, const HeardDirectories& directories,
+                    Instant now);
 
   const GrowthOptions options_;
   Phase phase_ = Phase::kIdle;
@@ -162,7 +175,8 @@ class Growth {
 
   // Members of groups of the volume whose segment was never made.
   std::map<MemberAddress, absl::Status> missing_;
-  std::map<MemberAddress, DirectoryId> pinned_;  // where members of added groups are made
+  std::map<MemberAddress, HeardDirectory> pinned_;  // where members of added groups are made
+  uint64_t proven_ = 0;
   DutyBook book_;
   DutyBook missing_book_;
   Duties duties_;

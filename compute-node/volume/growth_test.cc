@@ -304,14 +304,14 @@ TEST_F(GrowthStory, ASegmentIsMadeInOneDirectoryAndInNoLaterOne) {
 TEST_F(GrowthStory, ANodeThatIsFirstHeardAfterwardsMustShowThatItIsWell) {
   Growth growth({});
   RecoveredVolume volume = OpenVolume();
-  DirectoryIds directories;
+  HeardDirectories directories;
   for (const auto& member : volume.memberships[0].members)
-    directories[member.node] = DirectoryId(8);
+    directories[member.node] = {DirectoryId(8)};
   directories.erase("az3-b");
   growth.Want(PageNo(20), volume.descriptor.geometry);
   std::optional<Growth::Done> done;
   for (int round = 0; round < 3; ++round) {
-    growth.Pursue(volume, directories, Instant::FromNanos(round));
+    growth.Pursue(volume, directories, /*proven=*/0, Instant::FromNanos(round));
     Growth::Duties duties = growth.TakeDuties();
     for (const auto& create : duties.creates) {
       growth.SegmentCreated(create.member, Made(create), volume);
@@ -326,11 +326,11 @@ TEST_F(GrowthStory, ANodeThatIsFirstHeardAfterwardsMustShowThatItIsWell) {
   ASSERT_TRUE(done.has_value());
   volume.descriptor = done->descriptor;
   volume.memberships.push_back(done->memberships[0]);
-  directories["az3-b"] = DirectoryId(9);
-  growth.Pursue(volume, directories, Instant::FromNanos(60'000'000'000));
+  directories["az3-b"] = {DirectoryId(9)};
+  growth.Pursue(volume, directories, /*proven=*/0, Instant::FromNanos(60'000'000'000));
   EXPECT_THAT(growth.TakeDuties().creates, IsEmpty());
   growth.Missing(At(2, 5));  // as Writer::SegmentMissing says it of a node that is well
-  growth.Pursue(volume, directories, Instant::FromNanos(60'000'000'001));
+  growth.Pursue(volume, directories, /*proven=*/0, Instant::FromNanos(60'000'000'001));
   const Growth::Duties duties = growth.TakeDuties();
   ASSERT_THAT(duties.creates, SizeIs(1));
   EXPECT_EQ(duties.creates[0].member, At(2, 5));
@@ -343,7 +343,15 @@ TEST(Growth, NothingIsMadeOnANodeThatWasNotHeard) {
   Writer writer(OpenVolume(), {});
   EXPECT_THAT(writer.CheckAppend(10, {PageNo(20)}), StatusIs(absl::StatusCode::kResourceExhausted));
   EXPECT_THAT(writer.TakeOutput().creates, IsEmpty());
+  for (int slot : {0, 1, 2}) writer.MemberUp(At(0, slot), Ready(At(0, slot), 40));
   writer.NodeSeen("az2-b", DirectoryId(8));
+  EXPECT_THAT(writer.TakeOutput().creates, IsEmpty()) << "a newer writer may be open";
+  for (int slot : {0, 1, 2}) {
+    writer.EpochAnswered(At(0, slot), {.segment = {kTestVolume, PgId(0)},
+                                       .incarnation = Ready(At(0, slot), 0).incarnation,
+                                       .round = writer.counters().proof_rounds,
+                                       .epoch = kTestEpoch});
+  }
   const WriterOutput output = writer.TakeOutput();
   ASSERT_THAT(output.creates, SizeIs(1));
   EXPECT_EQ(output.creates[0].node, "az2-b");

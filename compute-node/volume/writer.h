@@ -262,16 +262,12 @@ class Writer {
     bool is_owed = false;                             // a member came up and may not have heard
   };
 
-  struct Pin {  // where a candidate is made
-    DirectoryId directory;
-    uint64_t proof = 0;  // EpochGuard::Request, of after the directory was heard of
-  };
   struct MembershipDuties {  // what is under way about a protection group's members
     std::map<quorum::Slot, std::string> counted;  // nodes of the slots that count
     std::map<std::string, quorum::Slot> seen;     // what their segments said
     std::set<std::string> orphans;                // nodes with a segment that counts no more
     // In which of their nodes' directories candidates are made; in no later one (growth.h).
-    std::map<quorum::Slot, Pin> pinned;
+    std::map<quorum::Slot, HeardDirectory> pinned;
     Instant tell_at, create_at, drop_at;  // not before
   };
 
@@ -295,7 +291,6 @@ class Writer {
   bool IsKnownToExist(MemberAddress member) const;
   void Told(MemberAddress member, const protocol::SegmentStatus& status);
   void AdvanceMembership(PgId pg);
-  void PinCandidate(MemberAddress member, DirectoryId directory);
   void CreateProven(uint64_t proven_before);
   void CountByNewSets(PgId pg);
   void AddOrphan(PgId pg, const std::string& node);
@@ -331,11 +326,11 @@ class Writer {
   std::vector<HeldByAll> held_by_all_;               // by PG
   std::vector<MembershipChanger> changers_;          // by PG
   std::vector<MembershipDuties> membership_duties_;  // by PG
-  DirectoryIds directories_;                         // as last heard
+  HeardDirectories directories_;                     // as last heard
   DurabilityTracker durability_;
   CommitQueue commits_;
   EpochGuard guard_;
-  uint64_t awaited_proof_ = 0;  // the last that a candidate waits for
+  uint64_t awaited_proof_ = 0;  // the last that a directory waits for
   ReadPoints read_points_;
   PgTails head_tails_;
   PgTails durable_tails_;

@@ -64,7 +64,7 @@ void Writer::HearOfGroups(MemberAddress member, const protocol::SegmentStatus& s
 void Writer::PursueGrowth() {
   if (is_fenced_) return;
   while (std::optional<Growth::Done> done = growth_.TakeDone()) AddGroups(*std::move(done));
-  growth_.Pursue(volume_, directories_, now_);
+  growth_.Pursue(volume_, directories_, guard_.proven(), now_);
   Growth::Duties duties = growth_.TakeDuties();
   for (Growth::CreateSegment& create : duties.creates) {
     output_.creates.push_back(std::move(create));

@@ -40,7 +40,11 @@ bool Writer::IsCandidate(MemberAddress member) const {
 // --- what segments say
 
 void Writer::NodeSeen(const std::string& node, DirectoryId directory) {
-  directories_[node] = directory;
+  if (is_fenced_) return;
+  const auto known = directories_.find(node);
+  if (known != directories_.end() && known->second.directory == directory) return;
+  awaited_proof_ = guard_.Request();
+  directories_[node] = {directory, awaited_proof_};
   PursueGrowth();  // which takes note of nodes that it hears
 }
 
@@ -105,7 +109,8 @@ absl::Status Writer::ReplaceMember(PgId pg, const std::string& from, const proto
   if (changer.newest().epoch != before) {
     CountByNewSets(pg);
     if (const auto slot = changer.newest().SlotOf(to.node)) {
-      PinCandidate({pg, *slot}, to.directory);
+      awaited_proof_ = guard_.Request();
+      membership_duties_[pg.value()].pinned[*slot] = {to.directory, awaited_proof_};
     }
     TellMembers(pg);
     CreateCandidates(pg);
@@ -200,22 +205,15 @@ void Writer::TellMembers(PgId pg) {
   }
 }
 
-void Writer::PinCandidate(MemberAddress member, DirectoryId directory) {
-  awaited_proof_ = guard_.Request();
-  membership_duties_[member.pg.value()].pinned[member.slot] = {directory, awaited_proof_};
-}
-
+// A round of questions was won: what waits for it in some directory is made.
 void Writer::CreateProven(uint64_t proven_before) {
-  if (proven_before >= awaited_proof_ || guard_.proven() < awaited_proof_) return;
+  if (guard_.proven() == proven_before || proven_before >= awaited_proof_) return;
+  PursueGrowth();
   for (size_t i = 0; i < changers_.size(); ++i) {
     if (!changers_[i].newest().changes.empty()) CreateCandidates(PgId(static_cast<uint32_t>(i)));
   }
 }
 
-// Only once it is proven that no newer epoch was open when the directory was heard of. A newer
-// writer may have counted a segment in that very slot, which was lost with its disk: what is made
-// in the directory that the node has since would pass for it, and has forgotten what it promised
-// and held (simulator, seed 2119117).
 void Writer::CreateCandidates(PgId pg) {
   const MembershipChanger& changer = changers_[pg.value()];
   MembershipDuties& duties = membership_duties_[pg.value()];
@@ -226,9 +224,7 @@ void Writer::CreateCandidates(PgId pg) {
     if (seen != duties.seen.end() && seen->second == slot) continue;
     // Of a change that an earlier writer began: where its node is now.
     const auto heard = directories_.find(node);
-    if (heard != directories_.end() && !duties.pinned.contains(slot)) {
-      PinCandidate({pg, slot}, heard->second);
-    }
+    if (heard != directories_.end()) duties.pinned.try_emplace(slot, heard->second);
     const auto pin = duties.pinned.find(slot);
     if (pin == duties.pinned.end() || pin->second.proof > guard_.proven()) continue;
     output_.creates.push_back({{pg, slot},

@@ -54,18 +54,18 @@ inline protocol::SegmentStatus Ready(MemberAddress member, uint64_t scl) {
 class WriterRig {
  public:
   explicit WriterRig(WriterOptions options = {}, RecoveredVolume volume = OpenVolume())
-      : writer(std::move(volume), options) {
+      : writer(std::move(volume), options) {}
+
+  void AllUp() {
     for (const volume::Member& member : writer.MembershipOf(PgId(0)).members) {
       writer.NodeSeen(member.node, kTestDirectory);
     }
-  }
-
-  void AllUp() {
     for (int slot = 0; slot < 6; ++slot) {
       writer.MemberUp(At(0, slot), Ready(At(0, slot), 40));
       writer.MemberUp(At(1, slot), Ready(At(1, slot), 30));
     }
     Take();
+    Prove();
   }
   // One change to each page.
   Lsn Append(const std::vector<uint64_t>& pages, size_t bytes = 10) {
@@ -88,13 +88,16 @@ class WriterRig {
   }
   // A read quorum says that it still keeps to this writer's epoch, to whatever it is asked.
   void Prove() {
-    for (int slot : {0, 1, 2}) {
-      writer.EpochAnswered(At(0, slot), {.segment = {kTestVolume, PgId(0)},
-                                         .incarnation = Ready(At(0, slot), 0).incarnation,
-                                         .round = writer.counters().proof_rounds,
-                                         .epoch = kTestEpoch});
+    for (uint64_t round = 0; round != writer.counters().proof_rounds;) {
+      round = writer.counters().proof_rounds;
+      for (int slot : {0, 1, 2}) {
+        writer.EpochAnswered(At(0, slot), {.segment = {kTestVolume, PgId(0)},
+                                           .incarnation = Ready(At(0, slot), 0).incarnation,
+                                           .round = round,
+                                           .epoch = kTestEpoch});
+      }
+      Take();  // what was asked for meanwhile is in the next round
     }
-    Take();
   }
   void AckBy(uint32_t pg, std::initializer_list<int> slots, uint64_t scl) {
     for (int slot : slots) Ack(At(pg, slot), scl);

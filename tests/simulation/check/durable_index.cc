@@ -102,9 +102,12 @@ void DurableIndex::Keep(NodeNo node, const storage::SegmentState& state) {
     std::erase_if(lost, [&](const Copy& other) { return other.slot == state.slot; });
     if (former.is_wiped && former.slot == state.slot) {
       // What it promised of a group that never came to be binds nobody: no writer appends to it
-      // before its own claims and its geometry are durable on write quorums.
-      const bool was_candidate = !Newest(pg).base.Contains(state.slot);
-      copy->is_amnesiac = was_counted && !was_candidate && former.sealed > VolumeEpoch();
+      // before its own claims and its geometry are durable on write quorums. Nor does it where the
+      // member is a candidate, or the slot another node's by now.
+      const volume::Membership& newest = Newest(pg);
+      const bool is_member =
+          newest.base.Contains(state.slot) && nodes.at(newest.members[state.slot].node) == node;
+      copy->is_amnesiac = was_counted && is_member && former.sealed > VolumeEpoch();
     } else if (former.is_wiped) {
       lost.push_back(std::move(former));
     }
