@@ -113,6 +113,7 @@ void Writer::SealReady(PgId pg) {
     last_sent_[pg.value()].vdl = header.vdl;
     last_sent_[pg.value()].pgmrpl = header.pgmrpl;
     last_sent_[pg.value()].held_by_all = header.held_by_all;
+    last_sent_[pg.value()].at = now_;
     ++counters_.batches;
   }
 }
@@ -272,15 +273,13 @@ void Writer::SendHeartbeats() {
     const bool is_news = last.is_owed || last.vdl != vdl() ||
                          last.pgmrpl != read_points_.pgmrpl() ||
                          last.held_by_all != held_by_all_[i].lsn();
-    if (!is_news || !buffer_.IsIdle(pg) || now_ - last.heartbeat_at < options_.heartbeat_interval) {
-      continue;
-    }
+    if (!is_news || !buffer_.IsIdle(pg) || now_ - last.at < options_.heartbeat_interval) continue;
     const log::BatchHeader header = HeaderOf(pg);
     const bool is_sent_to_all = shipper_.Heartbeat(pg, buffer_.SealHeartbeat(pg, header));
     last.vdl = header.vdl;
     last.pgmrpl = header.pgmrpl;
     last.held_by_all = header.held_by_all;
-    last.heartbeat_at = now_;
+    last.at = now_;
     last.is_owed = !is_sent_to_all;
     ++counters_.heartbeats;
   }

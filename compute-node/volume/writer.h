@@ -66,7 +66,8 @@ struct WriterOptions {
   uint64_t max_batch_bytes = 256 * 1024;
   // Largest mini-transaction, in bytes of redo.
   uint64_t max_mtr_bytes = 256ull << 20;
-  // An idle member gets a heartbeat (a batch of no records) this often while VDL or PGMRPL is news.
+  // A group that was sent nothing for so long gets a heartbeat (a batch of no records) if VDL or
+  // PGMRPL is news.
   absl::Duration heartbeat_interval = absl::Milliseconds(200);
   uint64_t max_waits = 65536;
   // Segments keep their log for a member that is away no longer than this; one that returns later
@@ -256,7 +257,7 @@ class Writer {
   };
   struct LastSent {  // to one protection group, with a batch or a heartbeat
     Lsn vdl, pgmrpl, held_by_all;
-    Instant heartbeat_at;
+    Instant at;
     Instant question_at;
     std::array<Silence, quorum::kMaxSlots> silences;  // by slot
     bool is_owed = false;                             // a member came up and may not have heard

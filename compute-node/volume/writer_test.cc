@@ -173,6 +173,21 @@ TEST(Writer, AnIdleGroupHearsOfVdlOnceAndThenNothing) {
   EXPECT_THAT(rig.SentTo(At(1, 0)), IsEmpty());
 }
 
+TEST(Writer, AGroupThatIsWrittenToGetsNoHeartbeats) {
+  WriterRig rig({.heartbeat_interval = absl::Milliseconds(100)});
+  rig.AllUp();
+  rig.Tick(1000);
+  const uint64_t before = rig.writer.counters().heartbeats;
+  for (int64_t ms = 1050; ms < 3000; ms += 50) {
+    const Lsn lsn = rig.Append({1});
+    rig.AckBy(0, {0, 1, 2, 3, 4, 5}, lsn.value());
+    rig.Tick(ms);
+    rig.SentTo(At(1, 0));
+  }
+  const uint64_t to_group_1 = (2950 - 1000) / 100;
+  EXPECT_EQ(rig.writer.counters().heartbeats - before, to_group_1) << "group 0 had batches";
+}
+
 TEST(Writer, ReadPointsHoldPgmrplBack) {
   WriterRig rig;
   rig.AllUp();
