@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -45,13 +46,42 @@ Report RunSeed(const RunOptions& options, uint64_t seed) {
   return report;
 }
 
+// On a terminal, once a second, how far the worker of the first seed is: the others are alike.
+class ProgressLine {
+ public:
+  ProgressLine(const RunOptions& options, uint64_t first)
+      : options_(options),
+        is_shown_(first == options.first_seed && !options.is_verbose &&
+                  isatty(STDERR_FILENO) == 1) {}
+  ~ProgressLine() { Clear(); }
+  void At(uint64_t seed) {
+    const auto now = std::chrono::steady_clock::now();
+    if (!is_shown_ || now - shown_at_ < std::chrono::seconds(1)) return;
+    shown_at_ = now;
+    std::fprintf(stderr, "\r%llu of %llu seeds\x1b[K",
+                 static_cast<unsigned long long>(seed - options_.first_seed),
+                 static_cast<unsigned long long>(options_.last_seed - options_.first_seed + 1));
+  }
+  void Clear() {
+    if (is_shown_) std::fprintf(stderr, "\r\x1b[K");
+  }
+
+ private:
+  const RunOptions& options_;
+  const bool is_shown_;
+  std::chrono::steady_clock::time_point shown_at_ = std::chrono::steady_clock::now();
+};
+
 // Every `stride`-th seed from `first` on.
 RunResult RunShare(const RunOptions& options, uint64_t first, uint64_t stride) {
   RunResult result;
+  ProgressLine progress(options, first);
   for (uint64_t seed = first; seed <= options.last_seed; seed += stride) {
+    progress.At(seed);
     const Report report = RunSeed(options, seed);
     result.report.Add(report);
     if (report.violation.empty()) continue;
+    progress.Clear();
     std::fprintf(stderr, "%s", Note(options, seed, report.violation).c_str());
     if (result.failures++ == 0) result.first_failure = seed;
     if (!options.keeps_going) break;
