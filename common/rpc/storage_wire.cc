@@ -1,21 +1,14 @@
-// Field by field, both ways; every check of what came from the network. See storage_wire.h.
+// Field by field, both ways; every check of what came from the network. See storage_wire.h. Reads:
+// storage_wire_reads.cc.
 #include "common/rpc/storage_wire.h"
 
-#include <algorithm>
 #include <utility>
 
-#include "common/base/check.h"
-#include "common/base/coding.h"
-#include "common/base/crc32c.h"
 #include "common/base/status.h"
 #include "common/base/text.h"
 
 namespace sextant::rpc {
 namespace {
-
-absl::Status Invalid(std::string_view what) {
-  return absl::InvalidArgumentError(Text("malformed message: ", what));
-}
 
 void ToProto(const std::vector<volume::Truncation>& truncations,
              google::protobuf::RepeatedPtrField<v1::Truncation>* out) {
@@ -32,9 +25,9 @@ absl::StatusOr<std::vector<volume::Truncation>> FromProto(
   std::vector<volume::Truncation> truncations;
   for (const v1::Truncation& t : in) {
     volume::Truncation truncation{VolumeEpoch(t.epoch()), Lsn(t.vdl()), Lsn(t.upper())};
-    if (truncation.vdl > truncation.upper) return Invalid("a truncation ends before it starts");
+    if (truncation.vdl > truncation.upper) return Malformed("a truncation ends before it starts");
     if (!truncations.empty() && truncation.epoch <= truncations.back().epoch) {
-      return Invalid("truncations do not ascend by epoch");
+      return Malformed("truncations do not ascend by epoch");
     }
     truncations.push_back(truncation);
   }
@@ -43,18 +36,15 @@ absl::StatusOr<std::vector<volume::Truncation>> FromProto(
 
 absl::StatusOr<quorum::Slot> SlotFromProto(uint32_t slot) {
   // A segment that was replaced keeps its slot, which is nobody's then.
-  if (slot >= quorum::kMaxSlots) return Invalid("a slot beyond the last");
+  if (slot >= quorum::kMaxSlots) return Malformed("a slot beyond the last");
   return static_cast<quorum::Slot>(slot);
 }
 
-uint32_t PageCrc(PageNo page, Lsn lsn, std::string_view image) {
-  std::string identity;
-  PutFixed64(&identity, page.value());
-  PutFixed64(&identity, lsn.value());
-  return Crc32c(image, Crc32c(identity));
-}
-
 }  // namespace
+
+absl::Status Malformed(std::string_view what) {
+  return absl::InvalidArgumentError(Text("malformed message: ", what));
+}
 
 void ToProto(const SegmentId& segment, v1::SegmentKey* out) {
   out->set_volume(segment.volume.value());
@@ -121,7 +111,7 @@ void ToProto(const volume::Descriptor& descriptor, v1::Descriptor* out) {
 absl::StatusOr<volume::Descriptor> FromProto(const v1::Descriptor& in) {
   const v1::Geometry& g = in.geometry();
   if (g.page_bytes() != 0 && g.pages_per_pg() > UINT64_MAX / g.page_bytes()) {
-    return Invalid("a segment longer than 2^64 bytes");
+    return Malformed("a segment longer than 2^64 bytes");
   }
   RETURN_IF_ERROR(
       volume::ValidateGeometry(g.page_bytes(), g.pages_per_pg() * g.page_bytes(), g.pg_count()));
@@ -150,11 +140,11 @@ void ToProto(const volume::Membership& membership, v1::Membership* out) {
 absl::StatusOr<volume::Membership> FromProto(const v1::Membership& in) {
   volume::Membership membership{.epoch = MembershipEpoch(in.epoch()), .members = {}};
   for (const v1::Member& m : in.members()) membership.members.push_back({m.node(), m.zone()});
-  if (in.base() > UINT8_MAX) return Invalid("members beyond the last slot");
+  if (in.base() > UINT8_MAX) return Malformed("members beyond the last slot");
   membership.base = quorum::SlotSet::FromBits(in.base());
   for (const v1::MemberChange& c : in.changes()) {
     if (c.from() >= quorum::kMaxSlots || c.to() >= quorum::kMaxSlots) {
-      return Invalid("a change of a slot beyond the last");
+      return Malformed("a change of a slot beyond the last");
     }
     membership.changes.push_back(
         {static_cast<quorum::Slot>(c.from()), static_cast<quorum::Slot>(c.to())});
@@ -250,11 +240,11 @@ absl::StatusOr<protocol::CreateSegmentRequest> FromProto(const v1::CreateSegment
   ASSIGN_OR_RETURN(request.descriptor, FromProto(in.descriptor_()));
   request.pg = PgId(in.pg());
   if (in.pg() >= request.descriptor.geometry.pg_count) {
-    return Invalid("a protection group beyond the volume");
+    return Malformed("a protection group beyond the volume");
   }
   ASSIGN_OR_RETURN(request.membership, FromProto(in.membership()));
   ASSIGN_OR_RETURN(request.slot, SlotFromProto(in.slot()));
-  if (!request.membership.IsActive(request.slot)) return Invalid("a slot that is no member's");
+  if (!request.membership.IsActive(request.slot)) return Malformed("a slot that is no member's");
   request.directory = DirectoryId(in.directory());
   return request;
 }
@@ -283,156 +273,6 @@ absl::StatusOr<protocol::RaiseEpochRequest> FromProto(const v1::RaiseEpochReques
     ASSIGN_OR_RETURN(request.membership, FromProto(in.membership()));
   }
   return request;
-}
-
-void ToProto(const protocol::ReadLogRequest& request, v1::ReadLogRequest* out) {
-  ToProto(request.segment, out->mutable_segment());
-  out->set_epoch(request.epoch.value());
-  out->set_after(request.after.value());
-  out->set_through(request.through.value());
-  out->set_max_bytes(request.max_bytes);
-}
-
-absl::StatusOr<protocol::ReadLogRequest> FromProto(const v1::ReadLogRequest& in) {
-  return protocol::ReadLogRequest{
-      .segment = FromProto(in.segment()),
-      .epoch = VolumeEpoch(in.epoch()),
-      .after = Lsn(in.after()),
-      .through = Lsn(in.through()),
-      .max_bytes = std::min<uint64_t>(in.max_bytes(), log::kMaxBatchBytes / 2)};
-}
-
-void ToProto(const protocol::ReadLogReply& reply, const SegmentId& segment,
-             v1::ReadLogResponse* out) {
-  log::BatchBuilder builder(segment.volume, segment.pg);
-  size_t taken = 0;
-  for (const log::RedoRecord& record : reply.records) {
-    if (!builder.HasRoomFor(record.payload.size())) break;
-    builder.Add(record.header, record.payload);
-    ++taken;
-  }
-  out->set_batch(*builder.Seal({}).bytes);
-  out->set_scl(reply.scl.value());
-  out->set_is_last(reply.is_last && taken == reply.records.size());
-}
-
-absl::StatusOr<protocol::ReadLogReply> FromProto(const v1::ReadLogResponse& in,
-                                                 const SegmentId& segment) {
-  ASSIGN_OR_RETURN(log::BatchView batch, log::DecodeBatch(in.batch()));
-  if (batch.header.volume != segment.volume || batch.header.pg != segment.pg) {
-    return absl::DataLossError("log records of another segment than the one asked");
-  }
-  protocol::ReadLogReply reply{.records = {}, .scl = Lsn(in.scl()), .is_last = in.is_last()};
-  reply.records.reserve(batch.entries.size());
-  for (const log::BatchView::Entry& entry : batch.entries) {
-    reply.records.push_back({entry.record.header, std::string(entry.record.payload)});
-  }
-  return reply;
-}
-
-void ToProto(const protocol::ReadPagesRequest& request, v1::ReadPagesRequest* out) {
-  ToProto(request.segment, out->mutable_segment());
-  out->set_epoch(request.epoch.value());
-  out->set_read_point(request.read_point.value());
-  if (request.pg_lsn.has_value()) out->set_pg_lsn(request.pg_lsn->value());
-  for (PageNo page : request.pages) out->add_pages(page.value());
-}
-
-absl::StatusOr<protocol::ReadPagesRequest> FromProto(const v1::ReadPagesRequest& in) {
-  if (in.pages_size() > kMaxPagesPerRead) {
-    return Invalid(Text(in.pages_size(), " pages asked for, at most ", kMaxPagesPerRead));
-  }
-  protocol::ReadPagesRequest request{.segment = FromProto(in.segment()),
-                                     .epoch = VolumeEpoch(in.epoch()),
-                                     .read_point = Lsn(in.read_point()),
-                                     .pg_lsn = std::nullopt,
-                                     .pages = {}};
-  if (in.has_pg_lsn()) request.pg_lsn = Lsn(in.pg_lsn());
-  for (uint64_t page : in.pages()) request.pages.push_back(PageNo(page));
-  return request;
-}
-
-void ToProto(const protocol::ReadPagesReply& reply, const protocol::ReadPagesRequest& request,
-             v1::ReadPagesResponse* out) {
-  SEXTANT_CHECK(reply.pages.size() == request.pages.size())
-      << reply.pages.size() << " pages for " << request.pages.size();
-  for (size_t i = 0; i < reply.pages.size(); ++i) {
-    const page::PageImage& page = reply.pages[i];
-    v1::ReadPagesResponse::Page* p = out->add_pages();
-    p->set_lsn(page.lsn.value());
-    p->set_image(page.bytes);
-    p->set_crc(PageCrc(request.pages[i], page.lsn, page.bytes));
-  }
-}
-
-absl::StatusOr<protocol::ReadPagesReply> FromProto(const v1::ReadPagesResponse& in,
-                                                   const protocol::ReadPagesRequest& request) {
-  if (static_cast<size_t>(in.pages_size()) != request.pages.size()) {
-    return absl::DataLossError(
-        Text(in.pages_size(), " pages came for ", request.pages.size(), " asked"));
-  }
-  protocol::ReadPagesReply reply;
-  reply.pages.reserve(request.pages.size());
-  for (int i = 0; i < in.pages_size(); ++i) {
-    const v1::ReadPagesResponse::Page& p = in.pages(i);
-    const PageNo page = request.pages[static_cast<size_t>(i)];
-    if (PageCrc(page, Lsn(p.lsn()), p.image()) != p.crc()) {
-      return absl::DataLossError(Text("page ", page, " at lsn ", p.lsn(),
-                                      ": checksum mismatch, damaged between the nodes"));
-    }
-    reply.pages.push_back({Lsn(p.lsn()), p.image()});
-  }
-  return reply;
-}
-
-void ToProto(const protocol::CopyPagesRequest& request, v1::CopyPagesRequest* out) {
-  ToProto(request.segment, out->mutable_segment());
-  out->set_epoch(request.epoch.value());
-  out->set_from(request.from.value());
-  out->set_changed_after(request.changed_after.value());
-  out->set_max_bytes(request.max_bytes);
-}
-
-absl::StatusOr<protocol::CopyPagesRequest> FromProto(const v1::CopyPagesRequest& in) {
-  return protocol::CopyPagesRequest{
-      .segment = FromProto(in.segment()),
-      .epoch = VolumeEpoch(in.epoch()),
-      .from = PageNo(in.from()),
-      .changed_after = Lsn(in.changed_after()),
-      .max_bytes = std::min<uint64_t>(in.max_bytes(), log::kMaxBatchBytes / 2)};
-}
-
-void ToProto(const protocol::CopyPagesReply& reply, v1::CopyPagesResponse* out) {
-  for (const protocol::CopyPagesReply::Page& page : reply.pages) {
-    v1::CopyPagesResponse::Page* p = out->add_pages();
-    p->set_page(page.page.value());
-    p->set_lsn(page.image.lsn.value());
-    p->set_image(page.image.bytes);
-    p->set_crc(PageCrc(page.page, page.image.lsn, page.image.bytes));
-  }
-  out->set_read_point(reply.read_point.value());
-  out->set_pg_lsn(reply.pg_lsn.value());
-  out->set_next(reply.next.value());
-  out->set_is_last(reply.is_last);
-}
-
-absl::StatusOr<protocol::CopyPagesReply> FromProto(const v1::CopyPagesResponse& in) {
-  protocol::CopyPagesReply reply{.pages = {},
-                                 .read_point = Lsn(in.read_point()),
-                                 .pg_lsn = Lsn(in.pg_lsn()),
-                                 .next = PageNo(in.next()),
-                                 .is_last = in.is_last()};
-  if (reply.pg_lsn > reply.read_point) return Invalid("a group's last LSN above the read point");
-  reply.pages.reserve(static_cast<size_t>(in.pages_size()));
-  for (const v1::CopyPagesResponse::Page& p : in.pages()) {
-    if (PageCrc(PageNo(p.page()), Lsn(p.lsn()), p.image()) != p.crc()) {
-      return absl::DataLossError(Text("page ", p.page(), " at lsn ", p.lsn(),
-                                      ": checksum mismatch, damaged between the nodes"));
-    }
-    if (p.lsn() > in.read_point()) return Invalid("a page newer than the read point");
-    reply.pages.push_back({PageNo(p.page()), {Lsn(p.lsn()), p.image()}});
-  }
-  return reply;
 }
 
 void ToProto(const protocol::DropSegmentRequest& request, v1::DropSegmentRequest* out) {

@@ -7,6 +7,8 @@
 // bad input.
 #pragma once
 
+#include <string_view>
+
 #include "absl/status/statusor.h"
 #include "common/protocol/storage_messages.h"
 #include "sextant/v1/storage.pb.h"
@@ -78,5 +80,8 @@ absl::StatusOr<protocol::CopyPagesReply> FromProto(const v1::CopyPagesResponse& 
 
 void ToProto(const protocol::DropSegmentRequest& request, v1::DropSegmentRequest* out);
 absl::StatusOr<protocol::DropSegmentRequest> FromProto(const v1::DropSegmentRequest& in);
+
+// What FromProto answers for what no honest peer sends.
+absl::Status Malformed(std::string_view what);
 
 }  // namespace sextant::rpc
