@@ -340,22 +340,19 @@ TEST_F(GrowthStory, ANodeThatIsFirstHeardAfterwardsMustShowThatItIsWell) {
 // Simulator, seed 1307704 of the mend of 1204712: one that was heard while the last answer of the
 // step came in was asked for nothing, then or later.
 TEST(Growth, NothingIsMadeOnANodeThatWasNotHeard) {
-  Writer writer(OpenVolume(), {});
-  EXPECT_THAT(writer.CheckAppend(10, {PageNo(20)}), StatusIs(absl::StatusCode::kResourceExhausted));
-  EXPECT_THAT(writer.TakeOutput().creates, IsEmpty());
-  for (int slot : {0, 1, 2}) writer.MemberUp(At(0, slot), Ready(At(0, slot), 40));
-  writer.NodeSeen("az2-b", DirectoryId(8));
-  EXPECT_THAT(writer.TakeOutput().creates, IsEmpty()) << "a newer writer may be open";
-  for (int slot : {0, 1, 2}) {
-    writer.EpochAnswered(At(0, slot), {.segment = {kTestVolume, PgId(0)},
-                                       .incarnation = Ready(At(0, slot), 0).incarnation,
-                                       .round = writer.counters().proof_rounds,
-                                       .epoch = kTestEpoch});
-  }
-  const WriterOutput output = writer.TakeOutput();
-  ASSERT_THAT(output.creates, SizeIs(1));
-  EXPECT_EQ(output.creates[0].node, "az2-b");
-  EXPECT_EQ(output.creates[0].request.directory, DirectoryId(8));
+  WriterRig rig;
+  EXPECT_THAT(rig.writer.CheckAppend(10, {PageNo(20)}),
+              StatusIs(absl::StatusCode::kResourceExhausted));
+  for (int slot : {0, 1, 2}) rig.writer.MemberUp(At(0, slot), Ready(At(0, slot), 40));
+  rig.Take();
+  EXPECT_THAT(rig.creates, IsEmpty());
+  rig.writer.NodeSeen("az2-b", DirectoryId(8));
+  rig.Take();
+  EXPECT_THAT(rig.creates, IsEmpty()) << "a newer writer may be open";
+  rig.Prove();
+  ASSERT_THAT(rig.creates, SizeIs(1));
+  EXPECT_EQ(rig.creates[0].node, "az2-b");
+  EXPECT_EQ(rig.creates[0].request.directory, DirectoryId(8));
 }
 
 class LimitedGrowthStory : public GrowthStory {

@@ -161,7 +161,7 @@ void Writer::EpochAnswered(MemberAddress member, const protocol::EpochAnswer& an
   if (!MayProve(member) || !sessions_.IsWordOf(member, answer.incarnation)) return;
   const uint64_t proven_before = guard_.proven();
   guard_.Answered(member.slot, answer, &output_.releases);
-  CreateProven(proven_before);
+  if (guard_.proven() != proven_before) CreateProven();
 }
 
 void Writer::ReadFenced() { Fence(); }

@@ -292,7 +292,7 @@ class Writer {
   bool IsKnownToExist(MemberAddress member) const;
   void Told(MemberAddress member, const protocol::SegmentStatus& status);
   void AdvanceMembership(PgId pg);
-  void CreateProven(uint64_t proven_before);
+  void CreateProven();
   void CountByNewSets(PgId pg);
   void AddOrphan(PgId pg, const std::string& node);
   void TellMembers(PgId pg);
@@ -331,7 +331,6 @@ class Writer {
   DurabilityTracker durability_;
   CommitQueue commits_;
   EpochGuard guard_;
-  uint64_t awaited_proof_ = 0;  // the last that a directory waits for
   ReadPoints read_points_;
   PgTails head_tails_;
   PgTails durable_tails_;

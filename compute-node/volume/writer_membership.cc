@@ -43,8 +43,7 @@ void Writer::NodeSeen(const std::string& node, DirectoryId directory) {
   if (is_fenced_) return;
   const auto known = directories_.find(node);
   if (known != directories_.end() && known->second.directory == directory) return;
-  awaited_proof_ = guard_.Request();
-  directories_[node] = {directory, awaited_proof_};
+  directories_[node] = {directory, guard_.Request()};
   PursueGrowth();  // which takes note of nodes that it hears
 }
 
@@ -109,8 +108,7 @@ absl::Status Writer::ReplaceMember(PgId pg, const std::string& from, const proto
   if (changer.newest().epoch != before) {
     CountByNewSets(pg);
     if (const auto slot = changer.newest().SlotOf(to.node)) {
-      awaited_proof_ = guard_.Request();
-      membership_duties_[pg.value()].pinned[*slot] = {to.directory, awaited_proof_};
+      membership_duties_[pg.value()].pinned[*slot] = {to.directory, guard_.Request()};
     }
     TellMembers(pg);
     CreateCandidates(pg);
@@ -205,9 +203,8 @@ void Writer::TellMembers(PgId pg) {
   }
 }
 
-// A round of questions was won: what waits for it in some directory is made.
-void Writer::CreateProven(uint64_t proven_before) {
-  if (guard_.proven() == proven_before || proven_before >= awaited_proof_) return;
+// What waited for the proof of some directory is made.
+void Writer::CreateProven() {
   PursueGrowth();
   for (size_t i = 0; i < changers_.size(); ++i) {
     if (!changers_[i].newest().changes.empty()) CreateCandidates(PgId(static_cast<uint32_t>(i)));
