@@ -20,6 +20,7 @@
 #include "common/base/text.h"
 #include "common/rpc/channel.h"
 #include "common/rpc/metrics_server.h"
+#include "common/rpc/tuned_grpc.h"
 
 namespace sextant::rpc {
 namespace {
@@ -57,6 +58,7 @@ class ServerImpl : public Server {
   ~ServerImpl() override { Stop(); }
 
   absl::Status Listen(const ServerOptions& options, const std::vector<grpc::Service*>& services) {
+    TuneGrpc();
     grpc::EnableDefaultHealthCheckService(true);
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
     grpc::ServerBuilder builder;

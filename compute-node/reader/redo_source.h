@@ -23,8 +23,8 @@ class RedoSource {
  public:
   virtual ~RedoSource() = default;
 
-  // Events of one stream, one at a time, on any thread. A message that comes next waits until
-  // on_message has returned: that is how a slow reader holds back its stream and nothing else.
+  // Events of one stream, one at a time, on any thread. None may block: a message that comes next
+  // waits until on_message has returned, and so may everything else that comes to this process.
   struct Events {
     std::function<void(const ComputeNodeName& writer)> on_found;
     std::function<void(protocol::FollowMessage)> on_message;

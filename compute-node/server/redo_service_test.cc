@@ -7,8 +7,10 @@
 #include <condition_variable>
 #include <mutex>
 #include <optional>
+#include <thread>
 
 #include "common/rpc/redo_wire.h"
+#include "common/rpc/status.h"
 #include "common/testing/await.h"
 #include "compute-node/reader/grpc_redo_source.h"
 #include "compute-node/replica/replica.h"
@@ -26,12 +28,51 @@ using ::testing::HasSubstr;
 constexpr absl::Duration kLong = absl::Seconds(60);
 constexpr uint32_t kPageBytes = 4096;
 
+// Follows on a thread of its own, by gRPC's synchronous API: a reader that is stuck in on_message
+// is as one in another process is, it holds up no other call of this one.
+class SynchronousSource final : public compute::RedoSource {
+ public:
+  explicit SynchronousSource(const std::string& address)
+      : stub_(v1::RedoService::NewStub(
+            grpc::CreateChannel(address, grpc::InsecureChannelCredentials()))) {}
+  ~SynchronousSource() override { Shutdown(); }
+
+  void Open(protocol::FollowHello hello, Events events) override {
+    thread_ = std::thread([this, hello = std::move(hello), events = std::move(events)] {
+      v1::FollowRequest request;
+      rpc::ToProto(hello, request.mutable_hello());
+      auto stream = stub_->Follow(&context_);
+      stream->Write(request);
+      v1::FollowResponse response;
+      while (stream->Read(&response)) {
+        auto message = rpc::FromProto(std::move(response));
+        ASSERT_TRUE(message.ok()) << message.status();
+        events.on_message(*std::move(message));
+      }
+      events.on_end(rpc::FromGrpc(stream->Finish(), "the writer"));
+    });
+  }
+  void Report(const protocol::FollowProgress&) override {}
+  void Close() override { context_.TryCancel(); }
+  void Shutdown() override {
+    Close();
+    if (thread_.joinable()) thread_.join();
+  }
+
+ private:
+  const std::unique_ptr<v1::RedoService::Stub> stub_;
+  grpc::ClientContext context_;
+  std::thread thread_;
+};
+
 // A reader's end: what it is told goes into a Replica, pages apart.
 class Reader {
  public:
   Reader(std::string name, std::string address)
-      : replica_(std::move(name), {}),
-        source_(compute::MakeGrpcRedoSource({.nodes = {{"writer", std::move(address)}}})) {}
+      : Reader(std::move(name),
+               compute::MakeGrpcRedoSource({.nodes = {{"writer", std::move(address)}}})) {}
+  Reader(std::string name, std::unique_ptr<compute::RedoSource> source)
+      : replica_(std::move(name), {}), source_(std::move(source)) {}
   ~Reader() {
     SetPaused(false);
     source_->Shutdown();
@@ -185,7 +226,8 @@ class RedoServiceTest : public ::testing::Test {
 };
 
 TEST_F(RedoServiceTest, ASlowReaderJumpsAndTheWriterGoesOn) {
-  Reader slow("reader-1", address_), quick("reader-2", address_);
+  Reader slow("reader-1", std::make_unique<SynchronousSource>(address_));
+  Reader quick("reader-2", address_);
   slow.Open();
   quick.Open();
   ASSERT_TRUE(slow.AwaitPublished(Write()));

@@ -1,0 +1,79 @@
+// One thread polls for the callback API: the two functions that hand out its completion queue. See
+// tuned_grpc.h.
+
+#include <grpc/grpc.h>
+#include <grpc/support/time.h>
+#include <grpcpp/completion_queue.h>
+#include <pthread.h>
+
+#include <mutex>
+#include <thread>
+
+#include "common/rpc/tuned_grpc.h"
+#include "common/rpc/tuned_grpc_version.h"
+
+#if SEXTANT_TUNES_GRPC
+namespace {
+
+// The queue of all channels and servers, while there are any.
+struct Shared {
+  std::mutex mutex;
+  int users = 0;
+  grpc::CompletionQueue* queue = nullptr;
+  std::thread poller;
+};
+
+// Not destroyed: channels may outlive everything.
+Shared& TheShared() {
+  static auto* const shared = new Shared;
+  return *shared;
+}
+
+void Poll(grpc_completion_queue* queue) {
+  pthread_setname_np(pthread_self(), "grpc-poller");
+  while (true) {
+    const grpc_event event =
+        grpc_completion_queue_next(queue, gpr_inf_future(GPR_CLOCK_REALTIME), nullptr);
+    if (event.type == GRPC_QUEUE_SHUTDOWN) return;
+    auto* const callback = static_cast<grpc_completion_queue_functor*>(event.tag);
+    callback->functor_run(callback, event.success);
+  }
+}
+
+}  // namespace
+
+namespace grpc {
+
+CompletionQueue* CompletionQueue::CallbackAlternativeCQ() {
+  Shared& shared = TheShared();
+  std::lock_guard lock(shared.mutex);
+  if (shared.users++ == 0) {
+    shared.queue = new CompletionQueue;
+    shared.poller = std::thread(Poll, shared.queue->cq());
+  }
+  return shared.queue;
+}
+
+void CompletionQueue::ReleaseCallbackAlternativeCQ(CompletionQueue* queue) {
+  Shared& shared = TheShared();
+  std::lock_guard lock(shared.mutex);
+  if (--shared.users > 0) return;
+  queue->Shutdown();
+  shared.poller.join();
+  delete queue;
+  shared.queue = nullptr;
+}
+
+}  // namespace grpc
+#endif
+
+namespace sextant::rpc {
+
+void LinkTunedWindows();  // tuned_grpc_windows.cc
+
+bool TuneGrpc() {
+  LinkTunedWindows();
+  return SEXTANT_TUNES_GRPC;
+}
+
+}  // namespace sextant::rpc
