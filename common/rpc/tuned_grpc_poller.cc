@@ -4,7 +4,6 @@
 #include <grpc/grpc.h>
 #include <grpc/support/time.h>
 #include <grpcpp/completion_queue.h>
-#include <pthread.h>
 
 #include <mutex>
 #include <thread>
@@ -30,7 +29,6 @@ Shared& TheShared() {
 }
 
 void Poll(grpc_completion_queue* queue) {
-  pthread_setname_np(pthread_self(), "grpc-poller");
   while (true) {
     const grpc_event event =
         grpc_completion_queue_next(queue, gpr_inf_future(GPR_CLOCK_REALTIME), nullptr);

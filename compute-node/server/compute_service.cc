@@ -40,7 +40,12 @@ grpc::ServerUnaryReactor* ComputeService::UndoReplace(grpc::CallbackServerContex
 grpc::ServerUnaryReactor* ComputeService::Promote(grpc::CallbackServerContext* context,
                                                   const v1::PromoteRequest* request,
                                                   v1::PromoteResponse* response) {
-  return FinishNow(context, node_.Promote(*request, response));
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  // Request and response live until the reactor is finished.
+  promotions_.Post([this, request, response, reactor] {
+    reactor->Finish(rpc::ToGrpc(node_.Promote(*request, response)));
+  });
+  return reactor;
 }
 
 }  // namespace sextant::server

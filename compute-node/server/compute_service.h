@@ -4,11 +4,13 @@
 #include <functional>
 
 #include "absl/status/status.h"
+#include "compute-node/sql/worker_pool.h"
 #include "sextant/v1/compute.grpc.pb.h"
 
 namespace sextant::server {
 
-// The node behind the service (node.h); tests put something else there. Thread-safe, non-blocking.
+// The node behind the service (node.h); tests put something else there. Thread-safe; non-blocking,
+// but for Promote.
 class NodeControl {
  public:
   virtual ~NodeControl() = default;
@@ -16,6 +18,7 @@ class NodeControl {
   virtual void ReplaceSegment(const v1::ReplaceSegmentRequest& request,
                               std::function<void(absl::Status)> done) = 0;
   virtual absl::Status UndoReplace(const v1::UndoReplaceRequest& request) = 0;
+  // May ask other nodes, and put what it promises them on disk.
   virtual absl::Status Promote(const v1::PromoteRequest& request,
                                v1::PromoteResponse* response) = 0;
 };
@@ -40,6 +43,7 @@ class ComputeService final : public v1::ComputeService::CallbackService {
 
  private:
   NodeControl& node_;
+  sql::WorkerPool promotions_{1};  // one after the other
 };
 
 }  // namespace sextant::server
