@@ -13,10 +13,17 @@
 // for 16 KiB of messages, a quarter of the smallest window.
 #pragma once
 
+#include <functional>
+
 namespace sextant::rpc {
 
 // For whatever makes a channel or a server: the call is what links a program with our definitions,
 // and links them is all it does. False: a gRPC whose inside is not known here; it is left alone.
 bool TuneGrpc();
+
+// From a callback of gRPC: does `work`, which may take about as long as a callback may, once
+// nothing else has come in that waits for its callback; false, and nothing is done, on any other
+// thread. What comes in together can so be worked on together.
+bool WhenPollerIsIdle(std::function<void()> work);
 
 }  // namespace sextant::rpc

@@ -7,6 +7,8 @@
 
 #include <mutex>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "common/rpc/tuned_grpc.h"
 #include "common/rpc/tuned_grpc_version.h"
@@ -28,13 +30,22 @@ Shared& TheShared() {
   return *shared;
 }
 
+thread_local bool is_poller = false;
+thread_local std::vector<std::function<void()>> when_idle;
+
 void Poll(grpc_completion_queue* queue) {
+  is_poller = true;
   while (true) {
-    const grpc_event event =
-        grpc_completion_queue_next(queue, gpr_inf_future(GPR_CLOCK_REALTIME), nullptr);
+    const gpr_timespec until =
+        when_idle.empty() ? gpr_inf_future(GPR_CLOCK_REALTIME) : gpr_inf_past(GPR_CLOCK_REALTIME);
+    const grpc_event event = grpc_completion_queue_next(queue, until, nullptr);
+    if (event.type == GRPC_OP_COMPLETE) {
+      auto* const callback = static_cast<grpc_completion_queue_functor*>(event.tag);
+      callback->functor_run(callback, event.success);
+      continue;
+    }
+    for (const auto& work : std::exchange(when_idle, {})) work();
     if (event.type == GRPC_QUEUE_SHUTDOWN) return;
-    auto* const callback = static_cast<grpc_completion_queue_functor*>(event.tag);
-    callback->functor_run(callback, event.success);
   }
 }
 
@@ -68,6 +79,15 @@ void CompletionQueue::ReleaseCallbackAlternativeCQ(CompletionQueue* queue) {
 namespace sextant::rpc {
 
 void LinkTunedWindows();  // tuned_grpc_windows.cc
+
+bool WhenPollerIsIdle([[maybe_unused]] std::function<void()> work) {
+#if SEXTANT_TUNES_GRPC
+  if (is_poller) when_idle.push_back(std::move(work));
+  return is_poller;
+#else
+  return false;
+#endif
+}
 
 bool TuneGrpc() {
   LinkTunedWindows();

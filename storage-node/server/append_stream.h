@@ -3,7 +3,7 @@
 // At most one read and one write are under way. Acks that come while a write is under way wait and
 // leave together in the next message; acks of one segment are cumulative, so only the newest waits.
 // A peer that does not read its acks is not read from either. Probes are answered where they are
-// read, so that no disk delays them.
+// read, so that no queue for the disk delays them.
 #pragma once
 
 #include <grpcpp/grpcpp.h>

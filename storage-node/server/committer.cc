@@ -8,9 +8,14 @@
 #include <iterator>
 
 #include "absl/time/time.h"
+#include "common/rpc/tuned_grpc.h"
 
 namespace sextant::storage {
 namespace {
+
+// A sync that takes longer is waited for on the committer's own thread, as is the next one: reads,
+// probes and whatever else comes in wait for gRPC's.
+constexpr absl::Duration kQuickSync = absl::Milliseconds(2);
 
 template <typename T>
 void MoveInto(std::vector<T>* to, std::vector<T>* from) {
@@ -39,7 +44,7 @@ Committer::~Committer() {
 }
 
 void Committer::Wake(std::unique_lock<std::mutex> lock) {
-  const bool is_waiting = is_waiting_;
+  const bool is_waiting = is_waiting_ && !is_at_poller_;
   lock.unlock();
   if (is_waiting) work_.notify_one();
 }
@@ -48,6 +53,12 @@ void Committer::Enqueue(SegmentSlot* slot) {
   if (slot->is_queued.exchange(true)) return;
   std::unique_lock<std::mutex> lock(mutex_);
   queue_.slots.push_back(slot);
+  if (is_at_poller_) return;  // the round there, or after it, takes it along
+  const bool may_run_here = is_waiting_ && is_quick_.load(std::memory_order_relaxed);
+  if (may_run_here && rpc::WhenPollerIsIdle([this] { RunAtPoller(); })) {
+    is_at_poller_ = true;
+    return;
+  }
   Wake(std::move(lock));
 }
 
@@ -95,33 +106,54 @@ void Committer::Run() {
   Round round;
   Queue queue;
   while (WaitForWork(round, &queue)) {
-    absl::Status fatal = std::exchange(queue.fatal, absl::OkStatus());
-    Gather(std::exchange(queue, {}), &round);
-    Deliver(&round);  // refusals and answers that depend on nothing
-    if (fatal.ok()) {
-      const absl::Status room = round.room.empty() ? absl::OkStatus() : Commit(round.room);
-      absl::Status status = room;
-      if (room.ok() && !round.write.empty()) {
-        status = Commit(round.write);
-        TellOfRoom(status);
-      }
-      if (status.ok() || absl::IsResourceExhausted(status)) {
-        round = Settle(std::move(round), room, status);
-        Deliver(&round);
-        continue;
-      }
-      fatal = status;
-    }
-    Fail(fatal, std::move(round));
-    return;
+    if (!RunRound(std::exchange(queue, {}), &round)) return;
   }
+}
+
+void Committer::RunAtPoller() {
+  std::unique_lock<std::mutex> lock(mutex_);
+  Queue queue = std::exchange(queue_, {});
+  lock.unlock();
+  Round round;
+  bool goes_on = RunRound(std::move(queue), &round);
+  while (goes_on && !round.is_empty()) goes_on = RunRound({}, &round);
+  lock.lock();
+  is_at_poller_ = false;
+  // With the lock held: the thread may be all that keeps this object, and leave.
+  if (!queue_.empty() || is_stopping_ || !goes_on) work_.notify_one();
+}
+
+bool Committer::RunRound(Queue queue, Round* round) {
+  absl::Status fatal = std::exchange(queue.fatal, absl::OkStatus());
+  Gather(std::move(queue), round);
+  Deliver(round);  // refusals and answers that depend on nothing
+  if (fatal.ok()) {
+    const absl::Status room = round->room.empty() ? absl::OkStatus() : Commit(round->room);
+    absl::Status status = room;
+    if (room.ok() && !round->write.empty()) {
+      status = Commit(round->write);
+      TellOfRoom(status);
+    }
+    if (status.ok() || absl::IsResourceExhausted(status)) {
+      *round = Settle(std::move(*round), room, status);
+      Deliver(round);
+      return true;
+    }
+    fatal = status;
+  }
+  Fail(fatal, std::move(*round));
+  return false;
 }
 
 bool Committer::WaitForWork(const Round& round, Queue* queue) {
   std::unique_lock<std::mutex> lock(mutex_);
   is_waiting_ = true;
-  work_.wait(lock, [&] { return !queue_.empty() || !round.is_empty() || is_stopping_; });
+  work_.wait(lock, [&] {
+    const bool is_over = is_stopping_ || has_failed();
+    return !is_at_poller_ && (!queue_.empty() || !round.is_empty() || is_over);
+  });
   is_waiting_ = false;
+  if (has_failed()) return false;
   if (queue_.empty() && round.is_empty()) return false;
   *queue = std::exchange(queue_, {});
   return true;
@@ -186,10 +218,10 @@ absl::Status Committer::Commit(const StoreWrite& write) {
   const auto start = std::chrono::steady_clock::now();
   absl::Status status = store_->Commit(write);
   if (!status.ok()) return status;
+  const absl::Duration took = absl::FromChrono(std::chrono::steady_clock::now() - start);
+  is_quick_.store(took < kQuickSync, std::memory_order_relaxed);
   counters_->commits.Add();
-  if (observe_commit_) {
-    observe_commit_(absl::FromChrono(std::chrono::steady_clock::now() - start));
-  }
+  if (observe_commit_) observe_commit_(took);
   return status;
 }
 

@@ -1,10 +1,14 @@
-// Committer: the one thread of a storage node that writes. Group commit.
+// Committer: what a storage node writes, one round after the other. Group commit.
 //
 // A round gathers what all queued segments want persisted, commits it with one sync, tells the
 // segments and delivers the answers that this sets free. What arrives meanwhile makes the next
 // round, so the sync itself is the only timer. Internal to server/.
 //
-// Thread-safety: all methods from any thread; hooks run on the committer's thread.
+// A round runs on the committer's own thread; or, while the disk is quick and that thread has
+// nothing to do, on gRPC's, once that has read all that has come: then a lone batch costs no
+// hand-off from thread to thread (docs/decisions/2026-11-23-commits-where-they-come-in.md).
+//
+// Thread-safety: all methods from any thread; hooks run where the round does.
 #pragma once
 
 #include <atomic>
@@ -49,7 +53,7 @@ class Committer {
   // Something is queued or being committed at this moment.
   bool IsBusy() {
     std::lock_guard<std::mutex> lock(mutex_);
-    return !is_waiting_;
+    return !is_waiting_ || is_at_poller_;
   }
   // After a fatal error nothing is taken or answered any more.
   bool has_failed() const { return has_failed_.load(std::memory_order_acquire); }
@@ -84,6 +88,10 @@ class Committer {
   };
 
   void Run();
+  // A round where gRPC's callbacks run.
+  void RunAtPoller();
+  // Gathers and commits; what the segments want next is left in `round`. False: the node ends.
+  bool RunRound(Queue queue, Round* round);
   // Waits for something to do unless `round` has it already; false: stopped and all done.
   bool WaitForWork(const Round& round, Queue* queue);
   void Gather(Queue queue, Round* round);
@@ -110,16 +118,18 @@ class Committer {
 
   std::atomic<uint64_t> backlog_bytes_{0};
   std::atomic<bool> has_failed_{false};
-  bool is_full_ = false;            // committer thread only
-  std::mutex gap_hook_mutex_;       // held while the hook runs
-  std::function<void()> gap_hook_;  // guarded by gap_hook_mutex_
+  std::atomic<bool> is_quick_{true};  // the last sync was
+  bool is_full_ = false;              // of the round
+  std::mutex gap_hook_mutex_;         // held while the hook runs
+  std::function<void()> gap_hook_;    // guarded by gap_hook_mutex_
 
   std::mutex mutex_;
   std::condition_variable work_;
-  Queue queue_;               // guarded by mutex_
-  bool is_waiting_ = false;   // guarded by mutex_
-  bool is_stopping_ = false;  // guarded by mutex_
-  std::thread thread_;        // last: uses all of the above
+  Queue queue_;                // guarded by mutex_
+  bool is_waiting_ = false;    // the thread is; guarded by mutex_
+  bool is_at_poller_ = false;  // a round runs there, or is about to; guarded by mutex_
+  bool is_stopping_ = false;   // guarded by mutex_
+  std::thread thread_;         // last: uses all of the above
 };
 
 }  // namespace sextant::storage

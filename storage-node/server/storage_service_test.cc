@@ -4,11 +4,19 @@
 #include <gmock/gmock.h>
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <future>
+#include <mutex>
+#include <set>
 
 #include "common/rpc/channel.h"
 #include "common/rpc/server.h"
 #include "common/rpc/status.h"
 #include "common/rpc/storage_wire.h"
+#include "common/rpc/tuned_grpc.h"
+#include "common/testing/await.h"
 #include "common/testing/record_chain.h"
 #include "common/testing/status_matchers.h"
 #include "sextant/v1/storage.grpc.pb.h"
@@ -35,8 +43,8 @@ class StorageServiceTest : public ::testing::Test {
     StorageNodeOptions options;
     options.node = "az1-a";
     options.zone = "az1";
-    auto node = StorageNode::Open(options, std::make_unique<MemoryStore>(),
-                                  [](const absl::Status& error) { FAIL() << error; });
+    auto node = StorageNode::Open(options, std::make_unique<MemoryStore>(disk_),
+                                  [this](absl::Status error) { fatal_.set_value(error); });
     ASSERT_OK(node);
     node_ = *std::move(node);
     service_ = StorageService::Make(node_.get());
@@ -50,6 +58,8 @@ class StorageServiceTest : public ::testing::Test {
   void TearDown() override {
     service_->EndStreams();
     server_->Stop();
+    if (!is_fatal_expected_) fatal_.set_value(absl::OkStatus());
+    EXPECT_EQ(why_ended_.get().ok(), !is_fatal_expected_);
   }
 
   template <typename Request, typename Response, typename Call>
@@ -60,6 +70,10 @@ class StorageServiceTest : public ::testing::Test {
   }
 
   RecordChain chain_{kVolume, kGeometry};
+  std::shared_ptr<MemoryDisk> disk_ = std::make_shared<MemoryDisk>();
+  std::promise<absl::Status> fatal_;  // set twice, it throws
+  std::shared_future<absl::Status> why_ended_ = fatal_.get_future().share();
+  bool is_fatal_expected_ = false;
   std::unique_ptr<StorageNode> node_;
   std::unique_ptr<StorageService> service_;
   std::unique_ptr<rpc::Server> server_;
@@ -105,6 +119,91 @@ TEST_F(StorageServiceTest, AppendsAndReadsBack) {
   const auto records = rpc::FromProto(log_reply, kSegment);
   ASSERT_OK(records);
   EXPECT_EQ(records->records, chain_.records());
+}
+
+// Sends batches one by one.
+class Appends {
+ public:
+  Appends(v1::StorageService::Stub* stub, RecordChain* chain)
+      : chain_(*chain), stream_(stub->Append(&context_)) {}
+  ~Appends() {
+    stream_->WritesDone();
+    stream_->Finish().IgnoreError();
+  }
+  void Send() {
+    const Lsn before = chain_.last_lsn();
+    chain_.RandomMtr(&prng_);
+    v1::AppendRequest request;
+    request.set_batch(*chain_.Batch(kPg, before).bytes);
+    EXPECT_TRUE(stream_->Write(request));
+  }
+  void AwaitAck() {
+    v1::AppendResponse response;
+    ASSERT_TRUE(stream_->Read(&response));
+    EXPECT_EQ(rpc::FromProto(response.acks(0)).scl, chain_.last_lsn());
+  }
+
+ private:
+  RecordChain& chain_;
+  Prng prng_{2};
+  grpc::ClientContext context_;
+  const std::unique_ptr<grpc::ClientReaderWriter<v1::AppendRequest, v1::AppendResponse>> stream_;
+};
+
+TEST_F(StorageServiceTest, ALoneBatchIsCommittedWhereItComesIn) {
+  if (!rpc::TuneGrpc()) GTEST_SKIP() << "gRPC is left alone";
+  // A creation is always the committer's own.
+  std::mutex mutex;
+  std::set<pid_t> threads;
+  disk_->SetCommitHook([&](const StoreWrite&) {
+    std::lock_guard lock(mutex);
+    threads.insert(gettid());
+  });
+  ASSERT_OK(node_->CreateSegment(CreateRequest(VolumeId(8), kGeometry, kPg)));
+  ASSERT_EQ(threads.size(), 1u);
+  // A commit that seems slow, on a busy machine, has the next one go there too.
+  Appends appends(stub_.get(), &chain_);
+  for (int batch = 0; batch < 1'000 && threads.size() == 1; ++batch) {
+    appends.Send();
+    appends.AwaitAck();
+  }
+  std::lock_guard lock(mutex);
+  EXPECT_EQ(threads.size(), 2u);
+}
+
+TEST_F(StorageServiceTest, ASlowDiskHoldsUpNothingButCommits) {
+  std::promise<void> goes_on;
+  const auto gone_on = goes_on.get_future().share();
+  std::atomic<int> commits{0};
+  disk_->SetCommitHook([&](const StoreWrite&) {
+    // The first shows that the disk is slow; the second shows no end.
+    if (++commits == 1) gone_on.wait_for(std::chrono::milliseconds(10));
+    if (commits == 2) gone_on.wait();
+  });
+  Appends appends(stub_.get(), &chain_);
+  appends.Send();
+  appends.AwaitAck();
+  appends.Send();
+  EXPECT_TRUE(sextant::testing::Await([&] { return commits == 2; }));
+  v1::NodeStatus status;
+  EXPECT_OK(Invoke(&v1::StorageService::Stub::GetStatus, v1::GetStatusRequest(), &status));
+  EXPECT_EQ(status.node(), "az1-a");
+  goes_on.set_value();
+  appends.AwaitAck();
+}
+
+TEST_F(StorageServiceTest, AFailedCommitWhereABatchComesInEndsTheNode) {
+  is_fatal_expected_ = true;
+  Appends appends(stub_.get(), &chain_);
+  disk_->FailNextWrite(absl::UnavailableError("EIO"));
+  appends.Send();
+  EXPECT_EQ(why_ended_.get().message(), "EIO");
+  EXPECT_THAT(node_->CreateSegment(CreateRequest(VolumeId(8), kGeometry, kPg)).status(),
+              sextant::testing::HasCode(absl::StatusCode::kUnavailable));
+  appends.Send();  // not answered, and not written
+  v1::NodeStatus status;
+  EXPECT_OK(Invoke(&v1::StorageService::Stub::GetStatus, v1::GetStatusRequest(), &status));
+  service_->EndStreams();
 }
 
 TEST_F(StorageServiceTest, AnswersProbesWithThePromisedEpoch) {
