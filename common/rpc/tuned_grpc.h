@@ -22,8 +22,8 @@ namespace sextant::rpc {
 bool TuneGrpc();
 
 // From a callback of gRPC: does `work`, which may take about as long as a callback may, once
-// nothing else has come in that waits for its callback; false, and nothing is done, on any other
-// thread. What comes in together can so be worked on together.
+// nothing else has come in that waits for its callback, or after 64 more of them; false, and
+// nothing is done, on any other thread. What comes in together can so be worked on together.
 bool WhenPollerIsIdle(std::function<void()> work);
 
 }  // namespace sextant::rpc

@@ -30,21 +30,29 @@ Shared& TheShared() {
   return *shared;
 }
 
+// What waits for an idle poller waits for so many callbacks at most.
+constexpr int kPatience = 64;
+
 thread_local bool is_poller = false;
 thread_local std::vector<std::function<void()>> when_idle;
 
 void Poll(grpc_completion_queue* queue) {
   is_poller = true;
+  int waited_for = 0;  // callbacks
   while (true) {
+    const bool is_waited_for = !when_idle.empty();
     const gpr_timespec until =
-        when_idle.empty() ? gpr_inf_future(GPR_CLOCK_REALTIME) : gpr_inf_past(GPR_CLOCK_REALTIME);
+        is_waited_for ? gpr_inf_past(GPR_CLOCK_REALTIME) : gpr_inf_future(GPR_CLOCK_REALTIME);
     const grpc_event event = grpc_completion_queue_next(queue, until, nullptr);
-    if (event.type == GRPC_OP_COMPLETE) {
+    const bool is_idle = event.type != GRPC_OP_COMPLETE;
+    if (!is_idle) {
       auto* const callback = static_cast<grpc_completion_queue_functor*>(event.tag);
       callback->functor_run(callback, event.success);
-      continue;
     }
-    for (const auto& work : std::exchange(when_idle, {})) work();
+    if (is_idle || (is_waited_for && ++waited_for >= kPatience)) {
+      waited_for = 0;
+      for (const auto& work : std::exchange(when_idle, {})) work();
+    }
     if (event.type == GRPC_QUEUE_SHUTDOWN) return;
   }
 }

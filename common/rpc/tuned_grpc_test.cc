@@ -11,11 +11,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <filesystem>
+#include <functional>
 #include <future>
 #include <mutex>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "common/rpc/channel.h"
 
@@ -67,8 +70,10 @@ class Echo final : public grpc::CallbackGenericService {
 // Sends messages one after the other, each when the one before has come back.
 class Conversation final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
  public:
-  Conversation(const std::shared_ptr<grpc::Channel>& channel, int messages, size_t bytes)
-      : stub_(channel), left_(messages), bytes_(bytes) {
+  Conversation(
+      const std::shared_ptr<grpc::Channel>& channel, int messages, size_t bytes,
+      std::function<void()> on_message = [] {})
+      : stub_(channel), left_(messages), bytes_(bytes), on_message_(std::move(on_message)) {
     context_.set_wait_for_ready(true);
     stub_.PrepareBidiStreamingCall(&context_, "/sextant.test.Echo/Say", {}, this);
     Say();
@@ -84,6 +89,7 @@ class Conversation final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc
   void OnReadDone(bool ok) override {
     if (!ok) return;
     echoed_ += incoming_.Length();
+    on_message_();
     GoOn();
   }
   void OnWriteDone(bool) override { GoOn(); }
@@ -113,6 +119,7 @@ class Conversation final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc
   int left_;  // messages
   int done_of_two_ = 0;
   const size_t bytes_;
+  const std::function<void()> on_message_;
   uint64_t echoed_ = 0;
   grpc::ByteBuffer outgoing_, incoming_;
   std::promise<grpc::Status> done_;
@@ -177,6 +184,29 @@ TEST_F(TunedGrpcTest, AllCallbacksOfAProcessRunOnOneThread) {
     server_ = nullptr;
     EXPECT_EQ(threads.Take().size(), 1u);
   }
+}
+
+TEST_F(TunedGrpcTest, WhatWaitsForAnIdlePollerIsDoneThereAndSoon) {
+  EXPECT_FALSE(WhenPollerIsIdle([] { ADD_FAILURE() << "this is no poller"; }));
+  constexpr int kStreams = 8, kMessages = 1'000;
+  const auto channel = Connect();
+  // Callbacks come without a pause, on both ends of all streams, until the last message is back.
+  std::promise<int> done;
+  std::vector<std::unique_ptr<Conversation>> streams;
+  std::atomic<int> heard{0};
+  const auto on_message = [&] {
+    if (++heard != 100) return;
+    const pid_t poller = gettid();
+    EXPECT_TRUE(WhenPollerIsIdle([&, poller] {
+      EXPECT_EQ(gettid(), poller);
+      done.set_value(heard);
+    }));
+  };
+  for (int i = 0; i < kStreams; ++i) {
+    streams.push_back(std::make_unique<Conversation>(channel, kMessages, 100, on_message));
+  }
+  for (const auto& stream : streams) EXPECT_EQ(stream->Await(), kMessages * 100u);
+  EXPECT_LT(done.get_future().get(), 100 + 64 + 1);
 }
 
 TEST_F(TunedGrpcTest, AMessageIsOnePacket) {
