@@ -122,6 +122,7 @@ absl::Status BenchCluster::Up() {
   RETURN_IF_ERROR(AwaitServing());
   RETURN_IF_ERROR(cluster_.MarkVolumeCreated());
   if (plan_.binlog_replicas == 0) RETURN_IF_ERROR(AwaitWhole());
+  RETURN_IF_ERROR(AfflictMembers());
   return AwaitFollowers();
 }
 
@@ -202,20 +203,11 @@ absl::Status BenchCluster::AwaitFollowers() {
   });
 }
 
-absl::Status BenchCluster::SetMembers(Members members) {
-  if (members == members_) return absl::OkStatus();
-  if (members_ != Members::kWhole) {
-    const Names victims = VictimsOf(cluster_.state(), members_);
-    if (members_ == Members::kOneSlow) RETURN_IF_ERROR(Kill(victims));
-    members_ = Members::kWhole;
-    RETURN_IF_ERROR(Start(victims, {}));
-    RETURN_IF_ERROR(AwaitWhole());
-  }
-  if (members == Members::kWhole) return absl::OkStatus();
-  const Names victims = VictimsOf(cluster_.state(), members);
+absl::Status BenchCluster::AfflictMembers() {
+  if (plan_.members == Members::kWhole) return absl::OkStatus();
+  const Names victims = VictimsOf(cluster_.state(), plan_.members);
   RETURN_IF_ERROR(Kill(victims));
-  members_ = members;
-  if (members != Members::kOneSlow) return absl::OkStatus();
+  if (plan_.members != Members::kOneSlow) return absl::OkStatus();
   RETURN_IF_ERROR(Start(victims, {"--failpoint", kSlowDisk}));
   return AwaitWhole();
 }

@@ -19,17 +19,18 @@
 
 namespace sextant::bench {
 
+// What is wrong with the six storage nodes.
+enum class Members { kWhole, kOneDead, kZoneDead, kOneSlow };
+
 struct ClusterPlan {
   uint32_t readers = 0;
   // The traditional path instead: a source and so many replicas (0: the log).
   uint32_t binlog_replicas = 0;
   uint32_t semi_sync_acks = 0;
   std::vector<std::string> compute_flags, storage_flags;  // added to each command line
+  Members members = Members::kWhole;
   bool operator==(const ClusterPlan&) const = default;
 };
-
-// What is wrong with the six storage nodes.
-enum class Members { kWhole, kOneDead, kZoneDead, kOneSlow };
 
 class BenchCluster {
  public:
@@ -45,8 +46,6 @@ class BenchCluster {
   std::vector<std::string> followers() const;
   std::vector<pid_t> Processes() const;  // those that live
 
-  // Makes it so; waits until whoever is to be well is.
-  absl::Status SetMembers(Members members);
   // SIGKILL to the writer, and its start. Until it serves again.
   absl::StatusOr<absl::Duration> RestartWriter();
   absl::StatusOr<v1::ComputeStatus> WriterStatus() const;
@@ -57,6 +56,7 @@ class BenchCluster {
   BenchCluster(ClusterPlan plan, cli::LocalCluster cluster)
       : plan_(std::move(plan)), cluster_(std::move(cluster)) {}
   absl::Status Up();
+  absl::Status AfflictMembers();
   absl::Status Start(const std::vector<std::string>& names, const std::vector<std::string>& more);
   absl::Status Kill(const std::vector<std::string>& names);
   absl::Status AwaitServing();
@@ -65,7 +65,6 @@ class BenchCluster {
 
   const ClusterPlan plan_;
   cli::LocalCluster cluster_;
-  Members members_ = Members::kWhole;
 };
 
 // Ends the processes of the cluster below `dir`, and lets none be started any more: this process

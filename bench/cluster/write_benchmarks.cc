@@ -68,8 +68,8 @@ void RegisterCondition(const SuiteOptions& suite, const Condition& condition, co
                        Load load) {
   Register(Text("members/", condition.name, "/", name), "clients", kFewOrMany,
            [=](benchmark::State& state) -> absl::Status {
-             ASSIGN_OR_RETURN(BenchCluster* const cluster, BenchCluster::Get(suite.dir, {}));
-             RETURN_IF_ERROR(cluster->SetMembers(condition.members));
+             ASSIGN_OR_RETURN(BenchCluster* const cluster,
+                              BenchCluster::Get(suite.dir, {.members = condition.members}));
              return load(suite, *cluster, &state);
            });
 }
@@ -84,7 +84,6 @@ absl::Status Upsert(const SuiteOptions& suite, const BenchCluster& cluster,
 void RegisterWrites(const SuiteOptions& suite) {
   Register("append", "clients", kClients, [=](benchmark::State& state) -> absl::Status {
     ASSIGN_OR_RETURN(BenchCluster* const cluster, BenchCluster::Get(suite.dir, {}));
-    RETURN_IF_ERROR(cluster->SetMembers(Members::kWhole));
     return Append(suite, *cluster, &state);
   });
   for (const cli::Workload workload :
@@ -93,7 +92,6 @@ void RegisterWrites(const SuiteOptions& suite) {
     Register(Text("sql/", std::string(cli::NameOf(workload))), "clients", kClients,
              [=](benchmark::State& state) -> absl::Status {
                ASSIGN_OR_RETURN(BenchCluster* const cluster, BenchCluster::Get(suite.dir, {}));
-               RETURN_IF_ERROR(cluster->SetMembers(Members::kWhole));
                return Sql(suite, *cluster, workload, &state);
              });
   }
