@@ -26,4 +26,9 @@ bool TuneGrpc();
 // nothing is done, on any other thread. What comes in together can so be worked on together.
 bool WhenPollerIsIdle(std::function<void()> work);
 
+// From any thread: does `work`, which may take about as long as a callback may, on the poller; here
+// and now if this is the poller, or if there is none. For what sends: a send's end wakes the poller
+// anyway, so several are told it in one go instead of one by one.
+void AtPoller(std::function<void()> work);
+
 }  // namespace sextant::rpc

@@ -15,9 +15,12 @@
 #include <filesystem>
 #include <functional>
 #include <future>
+#include <memory>
 #include <mutex>
 #include <set>
 #include <string>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include "common/rpc/channel.h"
@@ -207,6 +210,62 @@ TEST_F(TunedGrpcTest, WhatWaitsForAnIdlePollerIsDoneThereAndSoon) {
   }
   for (const auto& stream : streams) EXPECT_EQ(stream->Await(), kMessages * 100u);
   EXPECT_LT(done.get_future().get(), 100 + 64 + 1);
+}
+
+TEST_F(TunedGrpcTest, WhatIsHandedToThePollerIsDoneThereInOrder) {
+  const auto channel = Connect();
+  std::promise<pid_t> callback;
+  std::promise<bool> in_place;
+  Conversation(channel, 1, 100, [&] {
+    callback.set_value(gettid());
+    bool is_done = false;
+    AtPoller([&] { is_done = true; });
+    in_place.set_value(is_done);
+  }).Await();
+  const pid_t poller = callback.get_future().get();
+  EXPECT_TRUE(in_place.get_future().get());
+
+  constexpr int kThreads = 4, kWorks = 2'000;
+  std::atomic<int> left{kThreads * kWorks};
+  std::promise<void> all;
+  const auto hand_over = [&] {
+    auto last = std::make_shared<int>(-1);
+    for (int i = 0; i < kWorks; ++i) {
+      AtPoller([&, last, i] {
+        EXPECT_EQ(gettid(), poller);
+        EXPECT_EQ(std::exchange(*last, i), i - 1);
+        if (--left == 0) all.set_value();
+      });
+    }
+  };
+  std::vector<std::thread> threads;
+  for (int i = 0; i < kThreads; ++i) threads.emplace_back(hand_over);
+  for (std::thread& thread : threads) thread.join();
+  all.get_future().get();
+}
+
+TEST_F(TunedGrpcTest, NothingHandedToAPollerIsLostWithIt) {
+  constexpr int kWorks = 100;
+  std::atomic<int> there{0}, in_place{0};
+  for (int round = 0; round < 50; ++round) {
+    if (round > 0) SetUp();
+    auto channel = Connect();
+    Conversation(channel, 1, 100).Await();
+    std::thread other([&] {
+      for (int i = 0; i < kWorks; ++i) {
+        AtPoller([&, self = gettid()] { ++(gettid() == self ? in_place : there); });
+      }
+    });
+    server_->Shutdown();
+    server_ = nullptr;
+    channel = nullptr;  // the last that has a poller
+    other.join();
+    EXPECT_EQ(there + in_place, (round + 1) * kWorks);
+  }
+  EXPECT_GT(there, 0);
+  const int before = in_place;
+  AtPoller([&, self = gettid()] { in_place += gettid() == self; });
+  EXPECT_EQ(in_place, before + 1);
 }
 
 TEST_F(TunedGrpcTest, AMessageIsOnePacket) {

@@ -10,6 +10,7 @@
 #include "common/base/text.h"
 #include "common/rpc/status.h"
 #include "common/rpc/storage_wire.h"
+#include "common/rpc/tuned_grpc.h"
 #include "sextant/v1/storage.pb.h"
 
 namespace sextant::compute {
@@ -65,31 +66,54 @@ std::shared_ptr<AppendStream> AppendStream::Start(const std::shared_ptr<grpc::Ch
 }
 
 void AppendStream::Send(const log::EncodedBatch& batch) {
+  bool is_behind = false, begins = false;
   {
     std::lock_guard lock(mutex_);
     if (is_ending_) return;
     queue_.push_back(batch.bytes);
     queued_bytes_ += batch.bytes->size();
-    if (!is_writing_) WriteNextLocked();
-    if (queued_bytes_ <= options_.max_queued_bytes) return;
+    is_behind = queued_bytes_ > options_.max_queued_bytes;
+    begins = BeginWritingLocked();
   }
-  End(absl::ResourceExhaustedError(
-      Text(options_.peer, " does not take redo as fast as it is made: dropped its stream with ",
-           options_.max_queued_bytes >> 20, " MiB waiting")));
+  if (begins) rpc::AtPoller([this] { WriteNext(); });
+  if (is_behind) {
+    End(absl::ResourceExhaustedError(
+        Text(options_.peer, " does not take redo as fast as it is made: dropped its stream with ",
+             options_.max_queued_bytes >> 20, " MiB waiting")));
+  }
 }
 
 void AppendStream::Send(const protocol::EpochProbe& probe) {
-  std::lock_guard lock(mutex_);
-  if (is_ending_) return;
-  probe_ = probe;
-  if (!is_writing_) WriteNextLocked();
+  bool begins = false;
+  {
+    std::lock_guard lock(mutex_);
+    if (is_ending_) return;
+    probe_ = probe;
+    begins = BeginWritingLocked();
+  }
+  if (begins) rpc::AtPoller([this] { WriteNext(); });
 }
 
 void AppendStream::Cancel() { End(absl::CancelledError("stream closed by this side")); }
 
+// The first write of several begins on gRPC's thread, where it ends too: a commit's batches go to
+// six nodes, and the thread is woken for them once.
+bool AppendStream::BeginWritingLocked() {
+  if (std::exchange(is_writing_, true)) return false;
+  AddHold();  // the call is not done before WriteNext()
+  return true;
+}
+
+void AppendStream::WriteNext() {
+  {
+    std::lock_guard lock(mutex_);
+    if (!is_ending_) WriteNextLocked();
+  }
+  RemoveHold();
+}
+
 // One write may be under way; gRPC gathers those that a hint says are not the last for now.
 void AppendStream::WriteNextLocked() {
-  is_writing_ = true;
   if (probe_) {
     outgoing_ = FrameProbe(*std::exchange(probe_, std::nullopt));
   } else {
@@ -105,8 +129,8 @@ void AppendStream::WriteNextLocked() {
 
 void AppendStream::OnWriteDone(bool ok) {
   std::lock_guard lock(mutex_);
-  is_writing_ = false;
-  if (ok && !is_ending_ && (probe_ || !queue_.empty())) WriteNextLocked();
+  is_writing_ = ok && !is_ending_ && (probe_ || !queue_.empty());
+  if (is_writing_) WriteNextLocked();
   // A failed write is followed by a failed read, which ends the stream.
 }
 

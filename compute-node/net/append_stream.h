@@ -55,7 +55,9 @@ class AppendStream final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc
 
  private:
   AppendStream(Options options, Events events);
-  void WriteNextLocked();
+  bool BeginWritingLocked();  // true: WriteNext() must follow
+  void WriteNext();
+  void WriteNextLocked();  // something waits, and is_writing_ says that it leaves
   void End(absl::Status why);
 
   const Options options_;
@@ -69,7 +71,7 @@ class AppendStream final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc
   uint64_t queued_bytes_ = 0;
   std::optional<protocol::EpochProbe> probe_;  // waits
   grpc::ByteBuffer outgoing_;
-  bool is_writing_ = false;
+  bool is_writing_ = false;  // or about to
   bool is_ending_ = false;
   absl::Status why_;  // set where the end was this side's decision
 };
